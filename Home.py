@@ -1,0 +1,11 @@
+"""Entry point: `streamlit run Home.py` serves the pages and the HTTP API from one process.
+
+Only launches. Streamlit finds the literal `st.App(...)` below; the pages' main script is the router.
+"""
+
+import streamlit as st
+
+from glmcore.api import health_routes
+from glmcore.ui.lifespan import lifespan, readiness
+
+app = st.App("glmcore/ui/router.py", routes=health_routes(readiness), lifespan=lifespan)

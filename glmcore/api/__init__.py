@@ -1,0 +1,5 @@
+"""HTTP: for now the health of the process and of the model; the other endpoints come with their issue."""
+
+from glmcore.api.health import health_routes
+
+__all__ = ["health_routes"]

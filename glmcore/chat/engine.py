@@ -1,0 +1,69 @@
+"""What every engine promises, so that pages, terminal and HTTP need not know which one answers.
+
+Knows nothing of torch: a remote engine or one built on another runtime fits behind the same Protocol.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from glmcore.core.messages import ChatRequest, GenerationParams, Message, StopReason
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an answer has used so far, in tokens; `turns_left_out` did not fit the model's window."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    turns_left_out: int
+
+
+class TextStream(Protocol):
+    """One answer being made. Iterate once, in one thread, for its text; every other member is thread-safe."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield pieces of text that never split a character.
+
+        Raises:
+            EngineError: the engine failed; what was yielded before stays valid.
+        """
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why the answer ended; None while it runs."""
+
+    @property
+    def usage(self) -> Usage: ...
+
+    def requests_ahead(self) -> int:
+        """How many earlier requests are served first; 0 when it is this one's turn."""
+
+    def cancel(self) -> None:
+        """End the answer at once and free its place in the engine."""
+
+
+class ChatEngine(Protocol):
+    """A model ready to answer."""
+
+    model_name: str
+    window: int  # tokens of prompt and answer together
+    default_params: GenerationParams
+    notes: tuple[str, ...]  # what a user should know about this model
+
+    def submit(self, request: ChatRequest) -> TextStream:
+        """Queue a request; an assistant message at the end of it is continued.
+
+        Raises:
+            DataError: the question alone does not fit the window.
+            EngineError: the engine cannot take requests now.
+        """
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of the prompt that these messages make."""
+
+    def num_running(self) -> int:
+        """Requests that run or wait."""
+
+    def close(self) -> None:
+        """End all requests and give the memory back."""

@@ -1,0 +1,188 @@
+"""The models of this server: each loaded once, shared by all, unloaded when asked or when room is needed."""
+
+import gc
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from glmcore.chat.engine import ChatEngine
+from glmcore.core.errors import EngineError, GlmcoreError, NotEnoughMemoryError
+from glmcore.core.i18n import mark
+from glmcore.core.messages import ChatRequest, GenerationParams, Message
+from glmcore.core.settings import Settings
+from glmcore.models import ModelEntry, Progress, find_model, load_model
+
+log = logging.getLogger(__name__)
+
+WARMING_UP = mark("Warming up")
+WAIT_STEP_SECONDS = 0.2  # how soon a cancelled request stops waiting for a load
+
+# Builds the engine for a model: (entry, settings, progress) -> engine.
+EngineBuilder = Callable[[ModelEntry, Settings, Progress], ChatEngine]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadState:
+    """How far a model is; `stage` is an English text of the catalogue."""
+
+    stage: str = ""
+    fraction: float | None = None
+    is_ready: bool = False
+    error: Exception | None = None
+
+
+class _Resident:
+    """One model on its way into memory or there."""
+
+    def __init__(self) -> None:
+        self.state = LoadState()
+        self.done = threading.Event()
+        self.engine: ChatEngine | None = None
+        self.last_used = time.monotonic()
+
+
+class ModelHost:
+    """Gives out the engine of a model, loading it when it is first asked for."""
+
+    def __init__(self, settings: Settings, build_engine: EngineBuilder | None = None) -> None:
+        self._settings = settings
+        self._build = build_engine or build_transformers_engine
+        self._residents: dict[str, _Resident] = {}
+        self._lock = threading.Lock()  # guards the dictionary
+        self._loading = threading.Lock()  # one load at a time, or two could each count on the same memory
+
+    def engine(self, name: str, cancelled: threading.Event | None = None) -> ChatEngine:
+        """The engine of a model; loads it, or waits for the load that is under way.
+
+        Raises:
+            ModelLoadError, NotEnoughMemoryError, NotFoundError: the same for everyone who waited.
+            EngineError: `cancelled` was set while waiting.
+        """
+        resident = self._start_loading(name)
+        while not resident.done.wait(WAIT_STEP_SECONDS):
+            if cancelled is not None and cancelled.is_set():
+                raise EngineError("Stopped while {name} was loading.", name=name)
+        resident.last_used = time.monotonic()
+        if resident.state.error is not None:
+            raise resident.state.error
+        if resident.engine is None:
+            raise EngineError("{name} was unloaded while it was waited for; ask again.", name=name)
+        return resident.engine
+
+    def start_loading(self, name: str) -> None:
+        """Begin to load in the background unless that has begun already."""
+        self._start_loading(name)
+
+    def state(self, name: str) -> LoadState | None:
+        """How far a model is; None when nobody has asked for it."""
+        with self._lock:
+            resident = self._residents.get(name)
+        return resident.state if resident else None
+
+    def ready_engine(self, name: str) -> ChatEngine | None:
+        """The engine when the model is in memory already; never waits."""
+        with self._lock:
+            resident = self._residents.get(name)
+        return resident.engine if resident else None
+
+    def loaded_names(self) -> list[str]:
+        with self._lock:
+            return [name for name, resident in self._residents.items() if resident.engine is not None]
+
+    def unload(self, name: str) -> None:
+        """Give a model's memory back; answers it is making end as stopped."""
+        with self._lock:
+            resident = self._residents.get(name)
+            if resident is None or not resident.done.is_set():
+                return
+            del self._residents[name]
+        engine, resident.engine = resident.engine, None
+        if engine is not None:
+            engine.close()
+            del engine
+            _release_memory()
+            log.info("unloaded %s", name)
+
+    def close(self) -> None:
+        for name in self.loaded_names():
+            self.unload(name)
+
+    def _start_loading(self, name: str) -> _Resident:
+        with self._lock:
+            resident = self._residents.get(name)
+            if resident is not None and not (resident.done.is_set() and resident.state.error is not None):
+                return resident
+            resident = self._residents[name] = _Resident()  # a failed load is tried again
+        threading.Thread(target=self._load, args=(name, resident), name=f"load-{name}", daemon=True).start()
+        return resident
+
+    def _load(self, name: str, resident: _Resident) -> None:
+        def progress(stage: str, fraction: float | None) -> None:
+            resident.state = LoadState(stage, fraction)
+
+        try:
+            with self._loading:
+                entry = find_model(name, self._settings)
+                resident.engine = self._build_with_room(entry, progress)
+            resident.state = LoadState(is_ready=True)
+        except GlmcoreError as error:
+            resident.state = replace(resident.state, error=error)
+        except Exception as error:
+            log.exception("loading %s failed", name)
+            fault = EngineError("{name} could not be loaded ({fault}); see the server's log.", name=name, fault=error)
+            resident.state = replace(resident.state, error=fault)
+        finally:
+            resident.done.set()
+
+    def _build_with_room(self, entry: ModelEntry, progress: Progress) -> ChatEngine:
+        """Build the engine; unload idle models, the longest unused first, as long as memory is what is missing."""
+        while True:
+            try:
+                return self._build(entry, self._settings, progress)
+            except NotEnoughMemoryError:
+                idle = self._longest_idle()
+                if idle is None:
+                    raise
+                log.info("unloading %s to make room for %s", idle, entry.name)
+                self.unload(idle)
+
+    def _longest_idle(self) -> str | None:
+        with self._lock:
+            idle = [
+                (resident.last_used, name)
+                for name, resident in self._residents.items()
+                if resident.engine is not None and resident.engine.num_running() == 0
+            ]
+        return min(idle)[1] if idle else None
+
+
+def build_transformers_engine(entry: ModelEntry, settings: Settings, progress: Progress) -> ChatEngine:
+    """Load a model and put the transformers engine on it."""
+    from glmcore.chat.transformers_engine import TransformersEngine
+
+    loaded = load_model(entry.name, dtype=settings.dtype, device=settings.device, settings=settings, progress=progress)
+    engine = TransformersEngine(
+        loaded, kv_cache_gib=settings.kv_cache_gib, max_batch_tokens=settings.max_batch_tokens
+    )
+    progress(WARMING_UP, None)
+    warm_up(engine)
+    return engine
+
+
+def warm_up(engine: ChatEngine) -> None:
+    """Answer with one token, so that the first person does not wait for caches to be made."""
+    request = ChatRequest(
+        messages=(Message("user", "Hi"),), params=GenerationParams(max_new_tokens=1), model=engine.model_name
+    )
+    for _piece in engine.submit(request):
+        pass
+
+
+def _release_memory() -> None:
+    gc.collect()
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,1 @@
+"""Frozen values everyone shares: errors, settings, messages, translation. Imports nothing else of glmcore."""

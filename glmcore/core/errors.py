@@ -1,0 +1,60 @@
+"""The one tree of errors that a user can cause or see.
+
+A message says where, what was found, what was expected and what to do. It is kept as a template
+and its values, so that the edge that shows it (page, terminal, HTTP) can say it in its own language.
+Anything raised that is not a `GlmcoreError` is a bug of ours.
+"""
+
+from typing import Any
+
+
+class GlmcoreError(Exception):
+    """A fault with a sentence for the user; `str()` is that sentence in English."""
+
+    def __init__(self, template: str, **values: Any) -> None:
+        super().__init__(template, values)
+        self.template = template
+        self.values = values
+
+    def __str__(self) -> str:
+        return self.template.format(**self.values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values, so that a stored error can be said in another language later."""
+        plain = {name: value if isinstance(value, (str, int, float)) else str(value) for name, value in self.values.items()}
+        return {"template": self.template, "values": plain}
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> "GlmcoreError":
+        return cls(stored["template"], **stored["values"])
+
+
+class ConfigError(GlmcoreError, ValueError):
+    """A setting, parameter or option is unknown, malformed or out of range."""
+
+
+class DataError(GlmcoreError, ValueError):
+    """Text or a file from a user cannot be used as it is."""
+
+
+class ModelLoadError(GlmcoreError, RuntimeError):
+    """A model is missing, broken, or of a kind that cannot be loaded."""
+
+
+class NotEnoughMemoryError(GlmcoreError, RuntimeError):
+    """Something was not started because it would not fit."""
+
+
+class EngineError(GlmcoreError, RuntimeError):
+    """The engine cannot take or finish a request."""
+
+
+class StorageError(GlmcoreError, RuntimeError):
+    """The database or the disk refused to read or write."""
+
+
+class NotFoundError(GlmcoreError, KeyError):
+    """A thing was named that does not exist (any more)."""
+
+    # KeyError would print the repr of its first argument.
+    __str__ = GlmcoreError.__str__

@@ -1,0 +1,4 @@
+"""What runs wrote, made visible: log reader, decimation, plotly figures. Knows files, not processes.
+
+Empty until its issue.
+"""

@@ -1,0 +1,91 @@
+"""A database opened by its URL, whose faults come out as sentences (`StorageError`)."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from glmcore.core.errors import ConfigError, StorageError
+from glmcore.history import sqlite
+
+
+class Database:
+    """An engine that reads and writes in transactions; may be used from any thread.
+
+    Raises:
+        ConfigError: the URL names no database that this program can open.
+        StorageError: the database or its disk refuses; also from `reading` and `writing`.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = _parse(url)
+        self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self._is_sqlite:
+            parsed = sqlite.prepare_url(parsed)
+        self.place = str(parsed.database) if self._is_sqlite else parsed.render_as_string(hide_password=True)
+        try:
+            # hide_parameters keeps what people wrote out of tracebacks and logs.
+            self._engine = create_engine(parsed, hide_parameters=True)
+        except (NoSuchModuleError, ImportError) as fault:
+            raise ConfigError(
+                "database_url: no driver for {backend!r} is installed ({fault}); "
+                "install it or use sqlite:///data/glmcore.db.",
+                backend=parsed.drivername,
+                fault=fault,
+            ) from fault
+        if self._is_sqlite:
+            sqlite.attach(self._engine)
+        self._writer = self._engine.execution_options(writes=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction in which all queries see the same moment."""
+        with self._explained(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is stored whole when the block ends, or not at all when it raises."""
+        with self._explained(), self._writer.begin() as connection:
+            yield connection
+
+    def back_up(self, connection: Connection, label: str) -> Path | None:
+        """Copy the database to a file beside it; None where a server keeps it and its own backups."""
+        return sqlite.back_up(connection, label) if self._is_sqlite else None
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as fault:
+            if isinstance(fault.orig, sqlite3.Error):
+                raise sqlite.explain(fault.orig, self.place) from fault
+            raise StorageError(
+                "{place}: the database refused ({fault}); nothing was stored.",
+                place=self.place,
+                fault=fault.orig,
+            ) from fault
+        except PoolTimeoutError as fault:
+            raise StorageError(
+                "{place}: too many requests wait for the database; nothing was stored. "
+                "Try again in a moment.",
+                place=self.place,
+            ) from fault
+
+
+def _parse(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        # The URL is not repeated: it may hold a password. `from None` for the same reason.
+        raise ConfigError(
+            "database_url is not a database URL; expected one such as sqlite:///data/glmcore.db "
+            "or postgresql+psycopg://user@host/name."
+        ) from None

@@ -1,0 +1,247 @@
+"""The messages of a conversation as a tree: asked, answered bit by bit, asked again in other words.
+
+A regenerated answer or an edited question is another child of the same parent; nothing is overwritten.
+"""
+
+import time
+import uuid
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, ScalarSelect, Update, select
+
+from glmcore.core.errors import NotFoundError
+from glmcore.core.messages import AnswerFacts, GenerationParams, Role, StopReason
+from glmcore.history import servers, tree
+from glmcore.history.conversations import AUTOMATIC_TITLE_CHARS, no_conversation, one_line
+from glmcore.history.database import Database
+from glmcore.history.records import MessageState, PathEntry, StoredMessage
+from glmcore.history.schema import conversations, messages
+
+_COLUMNS = [messages.c[field.name] for field in fields(StoredMessage)]
+
+
+class MessageStore:
+    """Every method but `interrupt_running` finds the owner's messages only, or raises `NotFoundError`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_question(
+        self, owner: str, conversation_id: str, parent_id: str | None, content: str
+    ) -> StoredMessage:
+        """Store a question under the message it follows (None for a first one) and make it the shown leaf."""
+        title = one_line(content, AUTOMATIC_TITLE_CHARS)
+        with self._database.writing() as connection:
+            message = _insert(connection, owner, conversation_id, parent_id, "user", content)
+            connection.execute(
+                _of_conversation(owner, conversation_id)
+                .where(conversations.c.title == "")
+                .values(title=title)
+            )
+        return message
+
+    def start_answer(
+        self, owner: str, conversation_id: str, parent_id: str, *, content: str = ""
+    ) -> StoredMessage:
+        """Store an answer that this server process is about to write and make it the shown leaf."""
+        with self._database.writing() as connection:
+            return _insert(connection, owner, conversation_id, parent_id, "assistant", content)
+
+    def save_text(self, owner: str, message_id: str, content: str) -> None:
+        """Store the text so far; an answer that has ended meanwhile keeps its final text."""
+        change = _of_message(owner, message_id).where(messages.c.state == "running")
+        with self._database.writing() as connection:
+            if connection.execute(change.values(content=content, saved_at=time.time())).rowcount == 0:
+                _read(connection, owner, message_id)  # ended meanwhile, unless it is not there at all
+
+    def finish_answer(self, owner: str, message_id: str, content: str, facts: AnswerFacts) -> None:
+        """Store the final text with its facts; why it stopped decides the state."""
+        now = time.time()
+        with self._database.writing() as connection:
+            change = _of_message(owner, message_id).values(
+                content=content, facts=facts, state=_end_state(facts), server_id=None, saved_at=now
+            )
+            conversation_id = connection.execute(
+                change.returning(messages.c.conversation_id)
+            ).scalar_one_or_none()
+            if conversation_id is None:
+                raise _no_message(message_id)
+            connection.execute(_of_conversation(owner, conversation_id).values(updated_at=now))
+
+    def interrupt_running(self) -> int:
+        """Mark the running answers, of all owners, whose server is gone; call it when a server starts.
+
+        Returns:
+            How many were marked. They keep their text.
+        """
+        running = (
+            select(
+                messages.c.id, messages.c.owner, messages.c.server_id, messages.c.saved_at, messages.c.facts
+            )
+            .add_columns(conversations.c.model, conversations.c.params)
+            .join_from(messages, conversations, messages.c.conversation_id == conversations.c.id)
+            .where(messages.c.state == "running")
+        )
+        now = time.time()
+        with self._database.writing() as connection:
+            rows = connection.execute(running).all()
+            lost = [row for row in rows if servers.is_gone(row.server_id, now - row.saved_at)]
+            for row in lost:
+                facts = row.facts or AnswerFacts(
+                    model=row.model,
+                    stop_reason=StopReason.INTERRUPTED,
+                    params=row.params or GenerationParams(),
+                )
+                change = _of_message(row.owner, row.id)
+                connection.execute(change.values(state="interrupted", server_id=None, facts=facts))
+        return len(lost)
+
+    def get(self, owner: str, message_id: str) -> StoredMessage:
+        with self._database.reading() as connection:
+            return _read(connection, owner, message_id)
+
+    def path(
+        self, owner: str, conversation_id: str, *, leaf_id: str | None = None, limit: int | None = None
+    ) -> list[PathEntry]:
+        """The branch that ends at the leaf (by default the shown one), oldest first.
+
+        Args:
+            limit: give only this many of its last messages.
+        """
+        start = leaf_id if leaf_id is not None else _shown_leaf(owner, conversation_id)
+        branch = tree.branch_upwards(owner, start, limit)
+        along = (
+            select(*_COLUMNS)
+            .join_from(branch, messages, messages.c.id == branch.c.id)
+            .where(messages.c.owner == owner, messages.c.conversation_id == conversation_id)
+            .order_by(messages.c.depth)
+        )
+        with self._database.reading() as connection:
+            shown = [_message(row) for row in connection.execute(along)]
+            if not shown:
+                _check_empty(connection, owner, conversation_id, leaf_id)
+            siblings: dict[str | None, list[str]] = {}
+            for sibling_id, parent_id, _ in connection.execute(
+                tree.siblings_along(owner, conversation_id, branch)
+            ):
+                siblings.setdefault(parent_id, []).append(sibling_id)
+        return [
+            PathEntry(message=message, sibling_ids=tuple(siblings[message.parent_id])) for message in shown
+        ]
+
+    def path_length(self, owner: str, conversation_id: str, leaf_id: str | None = None) -> int:
+        """How many messages the branch has that ends at the leaf (by default the shown one)."""
+        start = leaf_id if leaf_id is not None else _shown_leaf(owner, conversation_id)
+        query = select(messages.c.depth).where(
+            messages.c.owner == owner,
+            messages.c.conversation_id == conversation_id,
+            messages.c.id == start,
+        )
+        with self._database.reading() as connection:
+            depth = connection.execute(query).scalar_one_or_none()
+            if depth is None:
+                _check_empty(connection, owner, conversation_id, leaf_id)
+        return depth or 0
+
+    def select_sibling(self, owner: str, message_id: str) -> None:
+        """Show the branch through this version, down to the youngest message under it."""
+        with self._database.writing() as connection:
+            conversation_id = _read(connection, owner, message_id).conversation_id
+            leaf_id = connection.execute(tree.latest_leaf(owner, conversation_id, message_id)).scalar_one()
+            connection.execute(_of_conversation(owner, conversation_id).values(leaf_id=leaf_id))
+
+
+def _insert(
+    connection: Connection, owner: str, conversation_id: str, parent_id: str | None, role: Role, content: str
+) -> StoredMessage:
+    """Add a message under its parent and make it the conversation's leaf."""
+    now = time.time()
+    message_id = uuid.uuid4().hex
+    # The conversation is changed first: it tells whether it exists, and other writers to it then wait.
+    change = _of_conversation(owner, conversation_id).values(leaf_id=message_id, updated_at=now)
+    if connection.execute(change).rowcount == 0:
+        raise no_conversation(conversation_id)
+    is_answer = role == "assistant"
+    values = {
+        "id": message_id,
+        "owner": owner,
+        "conversation_id": conversation_id,
+        "parent_id": parent_id,
+        "depth": 1 + _depth(connection, owner, conversation_id, parent_id),
+        "role": role,
+        "content": content,
+        "state": "running" if is_answer else "done",
+        "server_id": servers.this_server() if is_answer else None,
+        "created_at": now,
+        "saved_at": now,
+    }
+    return _message(connection.execute(messages.insert().values(values).returning(*_COLUMNS)).one())
+
+
+def _depth(connection: Connection, owner: str, conversation_id: str, parent_id: str | None) -> int:
+    if parent_id is None:
+        return 0
+    query = select(messages.c.depth).where(
+        messages.c.owner == owner,
+        messages.c.conversation_id == conversation_id,
+        messages.c.id == parent_id,
+    )
+    depth: int | None = connection.execute(query).scalar_one_or_none()
+    if depth is None:
+        raise _no_message(parent_id)
+    return depth
+
+
+def _read(connection: Connection, owner: str, message_id: str) -> StoredMessage:
+    query = select(*_COLUMNS).where(messages.c.owner == owner, messages.c.id == message_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise _no_message(message_id)
+    return _message(row)
+
+
+def _shown_leaf(owner: str, conversation_id: str) -> ScalarSelect[str | None]:
+    query = select(conversations.c.leaf_id).where(
+        conversations.c.owner == owner, conversations.c.id == conversation_id
+    )
+    return query.scalar_subquery()
+
+
+def _check_empty(connection: Connection, owner: str, conversation_id: str, leaf_id: str | None) -> None:
+    """Nothing was found: right for a conversation without messages, a fault for anything else."""
+    if leaf_id is not None:
+        raise _no_message(leaf_id)
+    query = select(conversations.c.id).where(
+        conversations.c.owner == owner, conversations.c.id == conversation_id
+    )
+    if connection.execute(query).one_or_none() is None:
+        raise no_conversation(conversation_id)
+
+
+def _of_conversation(owner: str, conversation_id: str) -> Update:
+    return conversations.update().where(conversations.c.owner == owner, conversations.c.id == conversation_id)
+
+
+def _of_message(owner: str, message_id: str) -> Update:
+    return messages.update().where(messages.c.owner == owner, messages.c.id == message_id)
+
+
+def _end_state(facts: AnswerFacts) -> MessageState:
+    match facts.stop_reason:
+        case StopReason.INTERRUPTED:
+            return "interrupted"
+        case StopReason.ERROR:
+            return "failed"
+    return "done"
+
+
+def _no_message(message_id: str) -> NotFoundError:
+    return NotFoundError(
+        "There is no message {id!r} in this conversation of yours (any more); open the conversation again.",
+        id=message_id,
+    )
+
+
+def _message(row: Row[Any]) -> StoredMessage:
+    return StoredMessage(**row._mapping)

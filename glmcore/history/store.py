@@ -1,0 +1,36 @@
+"""The one door to the history: open a database by its URL, migrated and ready."""
+
+from glmcore.history.conversations import ConversationStore
+from glmcore.history.database import Database
+from glmcore.history.messages import MessageStore
+from glmcore.history.migrations import migrate
+from glmcore.history.presets import PresetStore
+
+
+class HistoryStore:
+    """Conversations, messages and presets of one database; may be used from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.conversations = ConversationStore(database)
+        self.messages = MessageStore(database)
+        self.presets = PresetStore(database)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def open_history(url: str) -> HistoryStore:
+    """Open the history, such as `sqlite:///data/glmcore.db`; made or migrated as needed.
+
+    Raises:
+        ConfigError: the URL names no database that this program can open.
+        StorageError: the database cannot be read or written, is damaged, or was made by a newer version.
+    """
+    database = Database(url)
+    try:
+        migrate(database)
+    except BaseException:
+        database.close()
+        raise
+    return HistoryStore(database)

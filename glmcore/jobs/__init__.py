@@ -1,0 +1,4 @@
+"""Many training runs over restarts: queue, runner, launchers.
+
+Empty until its issue.
+"""

@@ -1,0 +1,147 @@
+"""What a model folder holds, checked before anything is loaded: config, weight files, their number formats.
+
+Every fault that can be seen without reading the weights ends here, in a sentence that names the file.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glmcore.core.errors import ModelLoadError
+from glmcore.models.safetensors_header import count_elements
+
+# Bytes of one number, by the names that safetensors uses.
+FORMAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2}
+FLOAT_FORMATS = {"F64": "float32", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "tekken.json",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model folder or file whose outside is in order."""
+
+    path: Path
+    config: Mapping[str, Any]
+    elements: Mapping[str, int]  # stored number format -> how many numbers
+    is_pickle: bool = False
+
+    @property
+    def dtype(self) -> str:
+        """The number format of most weights."""
+        floats = {name: count for name, count in self.elements.items() if name in FLOAT_FORMATS}
+        return FLOAT_FORMATS[max(floats, key=lambda name: floats[name])] if floats else "float32"
+
+    def weight_bytes(self, dtype: str) -> int:
+        """Memory of the weights when loaded as the given format; what is not a float stays as it is."""
+        return sum(
+            count * (DTYPE_BYTES[dtype] if name in FLOAT_FORMATS else FORMAT_BYTES.get(name, 1))
+            for name, count in self.elements.items()
+        )
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Check a model folder from outside.
+
+    Raises:
+        ModelLoadError: names the file that is missing, damaged or of a kind that cannot be loaded.
+    """
+    config = _read_config(folder)
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise ModelLoadError(
+            "{folder} has no tokenizer; expected one of {names}. Copy it from where the model came from.",
+            folder=folder,
+            names=", ".join(TOKENIZER_FILES),
+        )
+    for stem, suffix in (("model", ".safetensors"), ("pytorch_model", ".bin")):
+        files = _weight_files(folder, stem + suffix)
+        if files:
+            is_pickle = suffix == ".bin"
+            return Checkpoint(folder, config, _count(files, config, is_pickle), is_pickle)
+    raise ModelLoadError(
+        "{folder} has no weights; expected model.safetensors, or its shards and their index.",
+        folder=folder,
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a model folder."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as fault:
+        raise ModelLoadError("{path} is not valid JSON: {fault}.", path=path, fault=fault) from fault
+    except OSError as fault:
+        raise ModelLoadError("{path} cannot be read: {fault}.", path=path, fault=fault.strerror) from fault
+    if not isinstance(value, dict):
+        raise ModelLoadError(
+            "{path}: found a JSON {kind}, expected an object.", path=path, kind=type(value).__name__
+        )
+    return value
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    if (folder / "adapter_config.json").is_file():
+        raise ModelLoadError(
+            "{folder} is an adapter, not a model; load its base model and name the folder as adapter.",
+            folder=folder,
+        )
+    if not (folder / "config.json").is_file():
+        found = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
+        raise ModelLoadError(
+            "{folder} is not a model folder: it has no config.json (found: {found}).",
+            folder=folder,
+            found=found,
+        )
+    config = read_json(folder / "config.json")
+    if not isinstance(config.get("model_type"), str):
+        raise ModelLoadError(
+            "{path} has no model_type, so it is not the config of a transformers model.",
+            path=folder / "config.json",
+        )
+    return config
+
+
+def _weight_files(folder: Path, name: str) -> list[Path]:
+    """The one file, or the shards that its index names, all of them there; empty when there is neither."""
+    if (folder / name).is_file():
+        return [folder / name]
+    index = folder / f"{name}.index.json"
+    if not index.is_file():
+        return []
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ModelLoadError("{path} has no weight_map; copy or download it again.", path=index)
+    shards = sorted({str(shard) for shard in weight_map.values()})
+    missing = [shard for shard in shards if Path(shard).name != shard or not (folder / shard).is_file()]
+    if missing:
+        raise ModelLoadError(
+            "{folder}: {count} of {total} weight files named by {index} are missing, first {first}; "
+            "copy or download them.",
+            folder=folder,
+            count=len(missing),
+            total=len(shards),
+            index=index.name,
+            first=missing[0],
+        )
+    return [folder / shard for shard in shards]
+
+
+def _count(files: list[Path], config: Mapping[str, Any], is_pickle: bool) -> Counter[str]:
+    elements: Counter[str] = Counter()
+    for path in files:
+        if is_pickle:  # only its size is known before it is read
+            half = str(config.get("dtype", config.get("torch_dtype"))) in ("float16", "bfloat16")
+            elements["F16" if half else "F32"] += path.stat().st_size // (2 if half else 4)
+        else:
+            elements += count_elements(path)
+    return elements

@@ -1,0 +1,153 @@
+"""Where models come from: what lies in the model folders, and what a name means.
+
+Reads names, sizes and `config.json`, never weights, so that a page can list models at every rerun. A page or
+an HTTP request chooses among the names of `list_models`; a free path is for the settings and the terminal.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from glmcore.core.errors import ModelLoadError, NotFoundError
+from glmcore.core.i18n import mark
+from glmcore.core.settings import EMBEDDED_MODEL, Settings
+
+ModelKind = Literal["folder", "gguf", "embedded", "hub"]
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+WEIGHT_SUFFIXES = (".safetensors", ".bin")  # in the order of preference
+LEVELS = 2  # organisation/model
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One model that can be asked for."""
+
+    name: str
+    path: Path | None  # None: not fetched yet
+    kind: ModelKind
+    bytes: int | None  # of the weight files
+    is_ready: bool
+    detail: str = ""
+
+
+def embedded_path(settings: Settings) -> Path:
+    """The folder of the embedded model, whether it is there or not."""
+    return settings.models_dir / EMBEDDED_MODEL
+
+
+def list_models(settings: Settings) -> list[ModelEntry]:
+    """The models that can be offered: the embedded one, then those in the model folders by name."""
+    entries = {EMBEDDED_MODEL: _embedded_entry(settings)}
+    for root in (settings.models_dir, *settings.model_roots):
+        for path in sorted(_iter_models(root, LEVELS)):
+            name = root.name if path == root else path.relative_to(root).as_posix()
+            if path == embedded_path(settings):
+                continue
+            if name in entries:  # the same name in two roots
+                name = str(path)
+            entries[name] = entry_of(path, name)
+    return list(entries.values())
+
+
+def find_model(name_or_path: str | Path, settings: Settings) -> ModelEntry:
+    """What a name or a path means: a listed name, a folder or file anywhere, or a name on the model hub.
+
+    Raises:
+        ModelLoadError: a path that does not exist.
+        NotFoundError: an unknown name; offers the nearest known ones.
+    """
+    name = str(name_or_path).strip()
+    entries = {entry.name: entry for entry in list_models(settings)}
+    if name in entries:
+        return entries[name]
+    path = Path(name).expanduser()
+    if name and _exists(path):
+        return entry_of(path, path.name or name)
+    if isinstance(name_or_path, Path) or _looks_like_path(name):
+        raise ModelLoadError(
+            "{path}: there is no such model folder or file; check the path or choose one of: {known}.",
+            path=name,
+            known=", ".join(entries),
+        )
+    if HUB_NAME.fullmatch(name) and settings.allow_hub:
+        return ModelEntry(name, None, "hub", None, is_ready=False, detail=mark("fetched from the model hub"))
+    if HUB_NAME.fullmatch(name):
+        raise NotFoundError(
+            "There is no model {name!r} here, and fetching from the model hub is switched off (allow_hub); "
+            "choose one of: {known}.",
+            name=name,
+            known=_nearest(name, list(entries)),
+        )
+    raise NotFoundError(
+        "There is no model {name!r}; choose one of: {known}.", name=name, known=_nearest(name, list(entries))
+    )
+
+
+def entry_of(path: Path, name: str) -> ModelEntry:
+    """The entry of a model folder or a .gguf file that exists."""
+    if path.is_file():
+        return ModelEntry(name, path, "gguf", path.stat().st_size, is_ready=True, detail="GGUF")
+    return ModelEntry(name, path, "folder", _weight_bytes(path), is_ready=True, detail=_model_type(path))
+
+
+def _embedded_entry(settings: Settings) -> ModelEntry:
+    path = embedded_path(settings)
+    if _exists(path / "config.json"):
+        return ModelEntry(EMBEDDED_MODEL, path, "embedded", _weight_bytes(path), True, _model_type(path))
+    waiting = mark("fetched from the package index when it is first used")
+    return ModelEntry(EMBEDDED_MODEL, None, "embedded", None, is_ready=False, detail=waiting)
+
+
+def _iter_models(folder: Path, levels: int) -> Iterator[Path]:
+    """Model folders and .gguf files, not looking inside a model folder; unreadable folders are skipped."""
+    try:
+        if (folder / "config.json").is_file():
+            yield folder
+            return
+        children = [child for child in folder.iterdir() if not child.name.startswith(".")]
+    except OSError:
+        return
+    for child in children:
+        if child.suffix == ".gguf" and child.is_file():
+            yield child
+        elif levels and child.is_dir():
+            yield from _iter_models(child, levels - 1)
+
+
+def _weight_bytes(folder: Path) -> int | None:
+    for suffix in WEIGHT_SUFFIXES:
+        try:
+            sizes = [path.stat().st_size for path in folder.iterdir() if path.suffix == suffix]
+        except OSError:
+            return None
+        if sizes:
+            return sum(sizes)
+    return None
+
+
+def _model_type(folder: Path) -> str:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(config.get("model_type", "")) if isinstance(config, dict) else ""
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long for the file system
+        return False
+
+
+def _looks_like_path(name: str) -> bool:
+    return name.startswith((".", "/", "~")) or name.endswith(".gguf") or name.count("/") > 1 or "\\" in name
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    return ", ".join(get_close_matches(name, known, n=3, cutoff=0.3) or known)

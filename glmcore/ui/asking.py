@@ -1,0 +1,99 @@
+"""What a person does to a conversation: ask, edit, regenerate, continue. Each stores first, then starts the answer."""
+
+from dataclasses import dataclass
+
+from glmcore.chat.answers import RunningAnswer
+from glmcore.core.errors import GlmcoreError
+from glmcore.core.messages import AnswerFacts, ChatRequest, GenerationParams, Message, StopReason
+from glmcore.history import Conversation, HistoryStore, StoredMessage
+from glmcore.ui.services import Services
+
+
+@dataclass(frozen=True)
+class AnswerOptions:
+    """With what an answer is to be made: the model and what stands in the sidebar."""
+
+    model: str
+    params: GenerationParams
+    system_prompt: str
+
+
+class StoredAnswer:
+    """An `AnswerSink` that keeps an answer in the history."""
+
+    def __init__(self, history: HistoryStore, owner: str, message_id: str) -> None:
+        self._messages, self._owner, self._message_id = history.messages, owner, message_id
+
+    def save_text(self, text: str) -> None:
+        self._messages.save_text(self._owner, self._message_id, text)
+
+    def finish(self, text: str, facts: AnswerFacts) -> None:
+        self._messages.finish_answer(self._owner, self._message_id, text, facts)
+
+
+def store_question(
+    services: Services, owner: str, conversation_id: str | None, text: str, options: AnswerOptions
+) -> tuple[Conversation, StoredMessage]:
+    """Store a question at the end of a conversation, or of a new one; `answer` it next."""
+    history = services.history
+    if conversation_id is None:
+        conversation = history.conversations.create(
+            owner, model=options.model, system_prompt=options.system_prompt, params=options.params
+        )
+    else:
+        conversation = history.conversations.get(owner, conversation_id)
+    return conversation, history.messages.add_question(owner, conversation.id, conversation.leaf_id, text)
+
+
+def ask_again(services: Services, conversation: Conversation, question: StoredMessage, text: str, options: AnswerOptions) -> None:
+    """Store an edited question as another version of it, and start its answer."""
+    messages = services.history.messages
+    edited = messages.add_question(conversation.owner, conversation.id, question.parent_id, text)
+    answer(services, edited, conversation, options)
+
+
+def answer(services: Services, question: StoredMessage, conversation: Conversation, options: AnswerOptions) -> None:
+    """Start an answer to a stored question: the first one, or another version."""
+    _start(services, conversation, parent=question, options=options, text="")
+
+
+def continue_answer(services: Services, conversation: Conversation, cut: StoredMessage, options: AnswerOptions) -> None:
+    """Go on where an answer was cut off, as another version that starts with its text."""
+    question = services.history.messages.get(conversation.owner, cut.parent_id or "")
+    _start(services, conversation, parent=question, options=options, text=cut.content)
+
+
+def _start(
+    services: Services, conversation: Conversation, *, parent: StoredMessage, options: AnswerOptions, text: str
+) -> RunningAnswer:
+    owner, history = conversation.owner, services.history
+    history.conversations.update(
+        owner, conversation.id, model=options.model, system_prompt=options.system_prompt, params=options.params
+    )
+    services.answers.check_room()
+    request = ChatRequest(
+        messages=_messages(history, conversation, parent, options.system_prompt, text),
+        params=options.params,
+        model=options.model,
+        user=owner,
+    )
+    stored = history.messages.start_answer(owner, conversation.id, parent.id, content=text)
+    sink = StoredAnswer(history, owner, stored.id)
+    try:
+        return services.answers.start(stored.id, request, sink, text=text)
+    except GlmcoreError as error:
+        facts = AnswerFacts(
+            model=options.model, stop_reason=StopReason.ERROR, params=options.params, error=error.to_dict()
+        )
+        sink.finish(text, facts)
+        raise
+
+
+def _messages(
+    history: HistoryStore, conversation: Conversation, last: StoredMessage, system_prompt: str, begun: str
+) -> tuple[Message, ...]:
+    """The branch up to a question as the engine wants it, with the beginning of an answer to be continued."""
+    path = history.messages.path(conversation.owner, conversation.id, leaf_id=last.id)
+    messages = [Message("system", system_prompt)] if system_prompt.strip() else []
+    messages += [Message(entry.message.role, entry.message.content) for entry in path if entry.message.content]
+    return (*messages, Message("assistant", begun)) if begun else tuple(messages)

@@ -1,0 +1,160 @@
+"""The chat page: conversation list and sliders in the sidebar, the conversation, the question."""
+
+import streamlit as st
+
+from glmcore.chat.answers import RunningAnswer
+from glmcore.core.errors import GlmcoreError, NotFoundError
+from glmcore.core.messages import GenerationParams
+from glmcore.history import Conversation, PathEntry
+from glmcore.ui.asking import AnswerOptions, answer, store_question
+from glmcore.ui.conversation_list import show_conversations
+from glmcore.ui.model_panel import pick_model, show_load_state
+from glmcore.ui.parameters import are_untouched, put_params, show_parameters
+from glmcore.ui.services import Services, services
+from glmcore.ui.session import OWNER, go_to, open_conversation_id
+from glmcore.ui.text import _, error_text
+from glmcore.ui.transcript import Transcript, path_limit
+
+RESTORED_KEY = "restored_conversation"
+DEFAULTS_KEY = "defaults_of_model"
+NOTICE_KEY = "notice"
+
+
+def show() -> None:
+    shared = services()
+    conversation = _open_conversation(shared)
+    path = _path(shared, conversation)
+    _restore_parameters(conversation)
+    model = _show_header(shared, conversation, path)
+    options = _show_sidebar(shared, conversation, model)
+    show_load_state(shared, model)
+    running = _running_answer(shared, path)
+    question = _show_bottom(running)
+    _show_notice()
+    if question and question.strip():
+        _ask(shared, conversation, question, options)
+    if conversation is None:
+        _show_welcome(shared, options)
+    else:
+        Transcript(shared, conversation, path, options).show()
+
+
+def _open_conversation(shared: Services) -> Conversation | None:
+    """The conversation that the address names; a wrong address is said and leads to a new chat."""
+    conversation_id = open_conversation_id()
+    if conversation_id is None:
+        return None
+    try:
+        return shared.history.conversations.get(OWNER, conversation_id)
+    except NotFoundError as error:
+        st.session_state[NOTICE_KEY] = error
+        go_to(None)
+        return None
+
+
+def _path(shared: Services, conversation: Conversation | None) -> list[PathEntry]:
+    if conversation is None:
+        return []
+    return shared.history.messages.path(OWNER, conversation.id, limit=path_limit(conversation.id))
+
+
+def _restore_parameters(conversation: Conversation | None) -> None:
+    """Opening a conversation brings its parameters and model back, once."""
+    conversation_id = conversation.id if conversation else None
+    if st.session_state.get(RESTORED_KEY) == conversation_id:
+        return
+    st.session_state[RESTORED_KEY] = conversation_id
+    if conversation is not None:
+        put_params(conversation.params or GenerationParams(), conversation.system_prompt)
+        st.session_state["model"] = conversation.model
+
+
+def _show_header(shared: Services, conversation: Conversation | None, path: list[PathEntry]) -> str:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(width=320):
+            model = pick_model(shared, conversation.model if conversation else None)
+        _show_context_meter(shared, model, path)
+    return model
+
+
+def _show_context_meter(shared: Services, model: str, path: list[PathEntry]) -> None:
+    """How much of the model's window the conversation fills, by the last answer's own count."""
+    engine = shared.models.ready_engine(model)
+    facts = next((entry.message.facts for entry in reversed(path) if entry.message.facts), None)
+    if engine is None or facts is None or not facts.prompt_tokens:
+        return
+    used = facts.prompt_tokens + facts.completion_tokens
+    label = _("Context {used:,} of {window:,} tokens", used=used, window=engine.window)
+    with st.container(width=240):
+        st.progress(min(used / engine.window, 1.0), label)
+
+
+def _show_sidebar(shared: Services, conversation: Conversation | None, model: str) -> AnswerOptions:
+    with st.sidebar:
+        show_conversations(shared, conversation.id if conversation else None)
+        with st.expander(_("Parameters"), icon=":material/tune:", expanded=True):
+            _apply_model_defaults(shared, conversation, model)
+            params, system_prompt = show_parameters(shared)
+    return AnswerOptions(model, params, system_prompt)
+
+
+def _apply_model_defaults(shared: Services, conversation: Conversation | None, model: str) -> None:
+    """A new chat starts with the model's own defaults, unless the sliders have been moved."""
+    engine = shared.models.ready_engine(model)
+    if engine is None or conversation is not None or st.session_state.get(DEFAULTS_KEY) == model:
+        return
+    st.session_state[DEFAULTS_KEY] = model
+    if are_untouched():
+        put_params(engine.default_params, st.session_state.get("system_prompt", ""))
+
+
+def _running_answer(shared: Services, path: list[PathEntry]) -> RunningAnswer | None:
+    if not path or path[-1].message.state != "running":
+        return None
+    return shared.answers.get(path[-1].message.id)
+
+
+def _show_bottom(running: RunningAnswer | None) -> str | None:
+    with st.bottom:
+        placeholder = _("Ask a question") if running is None else _("An answer is being written; stop it to ask something else")
+        with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+            question = st.chat_input(placeholder, key="question", disabled=running is not None)
+            if running is not None:
+                st.button(_("Stop"), icon=":material/stop_circle:", on_click=running.cancel, key="stop")
+    return question
+
+
+def _ask(shared: Services, conversation: Conversation | None, question: str, options: AnswerOptions) -> None:
+    try:
+        stored_in, stored = store_question(shared, OWNER, conversation.id if conversation else None, question, options)
+    except GlmcoreError as error:
+        st.error(error_text(error), icon=":material/error:")
+        st.caption(_("Your question was not stored; here it is to copy:"))
+        st.code(question, language=None, wrap_lines=True)
+        return
+    st.session_state[RESTORED_KEY] = stored_in.id  # the sliders stand as the person set them
+    go_to(stored_in.id)
+    try:
+        answer(shared, stored, stored_in, options)
+    except GlmcoreError as error:
+        st.session_state[NOTICE_KEY] = error
+    st.rerun()
+
+
+def _show_notice() -> None:
+    """What went wrong in the run before this one."""
+    error = st.session_state.pop(NOTICE_KEY, None)
+    if error is not None:
+        st.warning(error_text(error), icon=":material/warning:")
+
+
+def _show_welcome(shared: Services, options: AnswerOptions) -> None:
+    st.subheader(_("What would you like to know?"))
+    suggestions = (
+        _("Explain what a loss curve tells about a training run."),
+        _("Write a short poem about the sea."),
+        _("Write a Python function that reverses a string."),
+    )
+    chosen = st.pills(_("Suggestions"), suggestions, key="suggestion", label_visibility="collapsed")
+    if chosen:
+        _ask(shared, None, chosen, options)

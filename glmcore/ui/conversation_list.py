@@ -1,0 +1,85 @@
+"""The sidebar's list of conversations: new, open, rename, delete."""
+
+import streamlit as st
+
+from glmcore.history import Conversation
+from glmcore.ui.services import Services
+from glmcore.ui.session import CONVERSATION_PARAM, OWNER, go_to
+from glmcore.ui.text import _
+
+PAGE_SIZE = 20
+ROWS_WITHOUT_SCROLLING, LIST_HEIGHT = 6, 270  # leaves the sliders below in sight; pixels
+SHOWN_KEY = "shown_conversations"
+
+
+def show_conversations(services: Services, open_id: str | None) -> None:
+    if st.button(_("New chat"), icon=":material/add_comment:", width="stretch", key="new_chat"):
+        go_to(None)
+        st.rerun()
+    limit = st.session_state.setdefault(SHOWN_KEY, PAGE_SIZE)
+    conversations = services.history.conversations.list(OWNER, limit=limit + 1)
+    if not conversations:
+        st.caption(_("Your conversations will be listed here."))
+        return
+    with st.container(height=LIST_HEIGHT if len(conversations) > ROWS_WITHOUT_SCROLLING else "content", border=False, gap="xxsmall"):
+        for conversation in conversations[:limit]:
+            _show_row(services, conversation, is_open=conversation.id == open_id)
+        if len(conversations) > limit and st.button(_("Show more"), type="tertiary", key="more_conversations"):
+            st.session_state[SHOWN_KEY] = limit + PAGE_SIZE
+            st.rerun()
+
+
+def _show_row(services: Services, conversation: Conversation, *, is_open: bool) -> None:
+    title = conversation.title or _("Untitled")
+    if not is_open:
+        if st.button(title, type="tertiary", key=f"open_{conversation.id}", width="stretch", wrap=False):
+            go_to(conversation.id)
+            st.rerun()
+        return
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="xxsmall"):
+        st.button(title, key=f"open_{conversation.id}", width="stretch", wrap=False, disabled=True)
+        actions = {"rename": _("Rename"), "delete": _("Delete")}
+        chosen = st.menu_button(
+            "", list(actions), format_func=lambda name: actions[name], icon=":material/more_horiz:", type="tertiary",
+            key="conversation_menu", help=_("Rename or delete this conversation"),
+        )
+    if chosen == "rename":
+        _rename(services, conversation)
+    elif chosen == "delete":
+        _delete(services, conversation)
+
+
+def _rename(services: Services, conversation: Conversation) -> None:
+    @st.dialog(_("Rename conversation"))
+    def dialog() -> None:
+        title = st.text_input(_("Title"), conversation.title, max_chars=120)
+        if st.button(_("Save"), type="primary", disabled=not title.strip()):
+            services.history.conversations.rename(OWNER, conversation.id, title.strip())
+            st.rerun()
+
+    dialog()
+
+
+def _delete(services: Services, conversation: Conversation) -> None:
+    @st.dialog(_("Delete conversation"))
+    def dialog() -> None:
+        st.text(conversation.title)
+        st.write(_("This deletes the conversation with all versions of its messages. It cannot be undone."))
+        with st.container(horizontal=True):
+            if st.button(_("Delete"), type="primary"):
+                _delete_now(services, conversation)
+            if st.button(_("Keep")):
+                st.rerun()
+
+    dialog()
+
+
+def _delete_now(services: Services, conversation: Conversation) -> None:
+    for entry in services.history.messages.path(OWNER, conversation.id, limit=1):
+        running = services.answers.get(entry.message.id)
+        if running is not None:
+            running.cancel()
+    services.history.conversations.delete(OWNER, conversation.id)
+    if st.query_params.get(CONVERSATION_PARAM) == conversation.id:
+        go_to(None)
+    st.rerun()

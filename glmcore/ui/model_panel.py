@@ -1,0 +1,88 @@
+"""The model picker and how far its model is: loading is visible, a failure is said, a loaded one can be unloaded."""
+
+import streamlit as st
+
+from glmcore.chat.model_host import LoadState
+from glmcore.models import ModelEntry, list_models
+from glmcore.ui.services import Services
+from glmcore.ui.text import _, error_text
+
+MODEL_KEY = "model"
+REFRESH_SECONDS = 0.5
+
+
+def pick_model(services: Services, preferred: str | None) -> str:
+    """The model picker. `preferred` is the open conversation's model; offered even when it has gone."""
+    names = [entry.name for entry in list_models(services.settings)]
+    for extra in (services.settings.model, preferred):
+        if extra and extra not in names:
+            names.append(extra)
+    if st.session_state.get(MODEL_KEY) not in names:
+        st.session_state[MODEL_KEY] = preferred or services.settings.model
+    st.selectbox(_("Model"), names, key=MODEL_KEY, label_visibility="collapsed", persist_state="session")
+    return str(st.session_state[MODEL_KEY])
+
+
+def show_load_state(services: Services, name: str) -> None:
+    """How far the model is; redraws itself while it loads and reruns the page when it is ready."""
+    state = services.models.state(name)
+    if state is None or state.is_ready:
+        return
+    if state.error is not None:
+        _show_error(services, name, state)
+        return
+    _follow_loading(services, name)
+
+
+@st.fragment(run_every=REFRESH_SECONDS)
+def _follow_loading(services: Services, name: str) -> None:
+    state = services.models.state(name)
+    if state is None or state.is_ready or state.error is not None:
+        st.rerun()
+    else:
+        text = _(state.stage) if state.stage else _("Starting")
+        st.progress(state.fraction or 0.0, f"{name}: {text}")
+
+
+def _show_error(services: Services, name: str, state: LoadState) -> None:
+    assert state.error is not None
+    st.error(error_text(state.error), icon=":material/error:")
+    if st.button(_("Try again"), icon=":material/refresh:", key=f"retry_{name}"):
+        services.models.start_loading(name)
+        st.rerun()
+
+
+def show_models(services: Services) -> None:
+    """Every model that is here, with its state and the button that changes it."""
+    for entry in list_models(services.settings):
+        _show_model(services, entry)
+
+
+def _show_model(services: Services, entry: ModelEntry) -> None:
+    state = services.models.state(entry.name)
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{entry.name}**", width="stretch")
+            _show_button(services, entry.name, state)
+        st.caption(_describe(entry, state))
+        show_load_state(services, entry.name)
+
+
+def _show_button(services: Services, name: str, state: LoadState | None) -> None:
+    if state is not None and state.is_ready:
+        st.badge(_("ready"), icon=":material/check:", color="green")
+        if st.button(_("Unload"), key=f"unload_{name}", help=_("Give its memory back; answers it is making are stopped")):
+            services.models.unload(name)
+            st.rerun()
+    elif state is None and st.button(_("Load"), key=f"load_{name}"):
+        services.models.start_loading(name)
+        st.rerun()
+
+
+def _describe(entry: ModelEntry, state: LoadState | None) -> str:
+    parts = [entry.detail] if entry.detail else []
+    if entry.bytes:
+        parts.append(_("{size:.2f} GB on disk", size=entry.bytes / 1e9))
+    if not entry.is_ready:
+        parts.append(_("is fetched when first needed"))
+    return " · ".join(parts)

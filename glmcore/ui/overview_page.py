@@ -1,0 +1,36 @@
+"""The first page: what this is, what is ready, and the way into the chat."""
+
+import time
+
+import streamlit as st
+
+from glmcore.ui.model_panel import show_models
+from glmcore.ui.services import Services, services
+from glmcore.ui.session import CHAT_PAGE, CONVERSATION_PARAM, OWNER
+from glmcore.ui.text import _
+
+RECENT = 5
+
+
+def show() -> None:
+    shared = services()
+    st.title(_("GLM dashboard"))
+    st.markdown(
+        _("Chat with GLM-family and other language models on your own machine. One model is loaded once and shared by everyone who opens this page; nothing you write leaves this server.")
+    )
+    if st.button(_("Start a chat"), icon=":material/chat:", type="primary"):
+        st.switch_page(CHAT_PAGE)
+    st.subheader(_("Models"))
+    show_models(shared)
+    _show_recent(shared)
+
+
+def _show_recent(shared: Services) -> None:
+    conversations = shared.history.conversations.list(OWNER, limit=RECENT)
+    if not conversations:
+        return
+    st.subheader(_("Latest conversations"))
+    for conversation in conversations:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(conversation.updated_at))
+        label = f"{conversation.title or _('Untitled')} · {when}"
+        st.page_link(CHAT_PAGE, label=label, icon=":material/forum:", query_params={CONVERSATION_PARAM: conversation.id})

@@ -1,0 +1,39 @@
+"""The Streamlit main script, run for every page view: page list, language, and faults said in one sentence."""
+
+import logging
+import secrets
+
+import streamlit as st
+
+from glmcore.core.errors import GlmcoreError
+from glmcore.ui.session import CHAT_PAGE, PAGES
+from glmcore.ui.text import _, choose_language, error_text
+
+# Streamlit's own "Stop" ends the drawing only, not the answer; it would be taken for ours.
+HIDE_STATUS = "<style>[data-testid='stStatusWidget'] {display: none}</style>"
+
+log = logging.getLogger("glmcore.ui")
+
+
+def main() -> None:
+    st.set_page_config(page_title="GLM dashboard", page_icon=":material/forum:", layout="centered")
+    st.html(HIDE_STATUS)
+    pages = [
+        st.Page(PAGES / "overview.py", title=_("Overview"), icon=":material/home:", default=True),
+        st.Page(CHAT_PAGE, title=_("Chat"), icon=":material/chat:", url_path="chat"),
+    ]
+    page = st.navigation(pages)
+    try:
+        page.run()
+    except GlmcoreError as error:
+        st.error(error_text(error), icon=":material/error:")
+    except Exception:
+        number = secrets.token_hex(4)
+        log.exception("error %s on page %s", number, page.title)
+        message = _("Something went wrong on this page. The server's log has the details under number {number}.", number=number)
+        st.error(message, icon=":material/bug_report:")
+    with st.sidebar:
+        choose_language()
+
+
+main()

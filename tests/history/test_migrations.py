@@ -1,0 +1,125 @@
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, create_engine, inspect, text
+
+from glmcore.core.errors import StorageError
+from glmcore.history import open_history
+from glmcore.history.database import Database
+from glmcore.history.migrations import MIGRATIONS, migrate
+from glmcore.history.schema import metadata
+
+OWNER = "ann"
+
+
+def add_pinned(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE conversations ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0"))
+
+
+def fail(connection: Connection) -> None:
+    add_pinned(connection)
+    connection.execute(text("SELECT * FROM no_such_table"))
+
+
+def backups(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if ".bak" in path.suffixes or ".part" in path.suffixes)
+
+
+def shape(url: str) -> dict[str, Any]:
+    engine = create_engine(url)
+    found = inspect(engine)
+    tables = {
+        name: (
+            [{**column, "type": str(column["type"])} for column in found.get_columns(name)],
+            found.get_pk_constraint(name),
+            sorted(found.get_indexes(name), key=lambda index: str(index["name"])),
+            found.get_foreign_keys(name),
+            found.get_unique_constraints(name),
+        )
+        for name in found.get_table_names()
+    }
+    engine.dispose()
+    return tables
+
+
+def test_migrations_lead_to_the_schema_the_code_uses(url: str, tmp_path: Path) -> None:
+    open_history(url).close()
+    direct_url = f"sqlite:///{tmp_path / 'direct.db'}"
+    direct = create_engine(direct_url)
+    metadata.create_all(direct)
+    direct.dispose()
+    migrated = shape(url)
+    assert migrated.pop("schema_migrations")
+    assert migrated == shape(direct_url)
+
+
+def test_new_database_is_made_without_a_backup(url: str, tmp_path: Path) -> None:
+    open_history(url).close()
+    open_history(url).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["glmcore.db"]
+
+
+def test_older_database_is_migrated_after_a_backup_and_keeps_its_rows(url: str, tmp_path: Path) -> None:
+    older = Database(url)
+    migrate(older, MIGRATIONS[:1])
+    older.close()
+    store = open_history(url)
+    talk = store.conversations.create(OWNER, model="m", title="kept")
+    store.close()
+    database = Database(url)
+    migrate(database, (*MIGRATIONS, add_pinned))
+    migrate(database, (*MIGRATIONS, add_pinned))
+    with database.reading() as connection:
+        assert connection.execute(text("SELECT id, pinned FROM conversations")).all() == [(talk.id, 0)]
+        steps = connection.execute(text("SELECT version, name FROM schema_migrations ORDER BY version")).all()
+    database.close()
+    assert steps[-1] == (len(MIGRATIONS) + 1, "add_pinned")
+    (backup,) = backups(tmp_path)
+    assert backup.name.startswith(f"glmcore.db.schema-{len(MIGRATIONS)}.")
+    restored = open_history(f"sqlite:///{backup}")
+    assert restored.conversations.get(OWNER, talk.id) == talk
+    restored.close()
+
+
+def test_failing_migration_leaves_the_database_as_it_was(url: str) -> None:
+    open_history(url).close()
+    before = shape(url)
+    database = Database(url)
+    with pytest.raises(StorageError, match="no_such_table"):
+        migrate(database, (*MIGRATIONS, fail))
+    database.close()
+    assert shape(url) == before
+    open_history(url).close()
+
+
+def test_without_a_backup_nothing_is_migrated(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_history(url).close()
+    before = shape(url)
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", refuse)
+    database = Database(url)
+    with pytest.raises(StorageError, match=r"backup.*No space left.*nothing was migrated"):
+        migrate(database, (*MIGRATIONS, add_pinned))
+    database.close()
+    assert shape(url) == before
+    assert backups(tmp_path) == []
+
+
+def test_database_of_a_newer_version_is_refused_untouched(url: str, tmp_path: Path) -> None:
+    open_history(url).close()
+    path = tmp_path / "glmcore.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO schema_migrations VALUES (99, 'from_the_future', 0)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match=r"schema 99.*newer version.*up to 1.*Update"):
+        open_history(url)
+    assert path.read_bytes() == before
+    assert backups(tmp_path) == []
