@@ -31,6 +31,7 @@ HEADER = "# Texts of the GLM dashboard; written by tools/catalogues.py, translat
 KEYWORDS = {
     "_": None,
     "mark": None,
+    "_setting": (2,),
     "translate": None,
     "plural": (1, 2),
     "translate_plural": (1, 2),

@@ -21,7 +21,10 @@ class GlmcoreError(Exception):
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values, so that a stored error can be said in another language later."""
-        plain = {name: value if isinstance(value, (str, int, float)) else str(value) for name, value in self.values.items()}
+        plain = {
+            name: value if isinstance(value, (str, int, float)) else str(value)
+            for name, value in self.values.items()
+        }
         return {"template": self.template, "values": plain}
 
     @classmethod

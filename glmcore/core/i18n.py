@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from glmcore.core.errors import GlmcoreError
 
@@ -26,7 +27,7 @@ def _catalogue(language: str) -> gettext.NullTranslations:
 
 def translate(text: str, language: str) -> str:
     """The text in the given language of `LANGUAGES`; the text itself where there is no translation."""
-    return _catalogue(language).gettext(text)
+    return _catalogue(language).gettext(text) if text else ""  # gettext keeps its header under ""
 
 
 def translate_plural(singular: str, plural: str, count: int, language: str) -> str:
@@ -35,9 +36,17 @@ def translate_plural(singular: str, plural: str, count: int, language: str) -> s
 
 def translate_error(error: BaseException, language: str) -> str:
     """The sentence of one of our errors in the given language; `str(error)` for any other."""
-    if isinstance(error, GlmcoreError):
-        return translate(error.template, language).format(**error.values)
-    return str(error)
+    if not isinstance(error, GlmcoreError):
+        return str(error)
+    values = {name: _translate_value(value, language) for name, value in error.values.items()}
+    return translate(error.template, language).format(**values)
+
+
+def _translate_value(value: Any, language: str) -> Any:
+    """Words and causes inside a sentence; names and numbers stay as they are."""
+    if isinstance(value, BaseException):
+        return translate_error(value, language)
+    return translate(value, language) if isinstance(value, str) else value
 
 
 def nearest_language(preferred: str | None) -> str:

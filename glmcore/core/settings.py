@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from glmcore.core.errors import ConfigError
+from glmcore.core.i18n import mark
 
 ENV_PREFIX = "GLMCORE_"
 CONFIG_FILE_ENV = "GLMCORE_CONFIG"
@@ -31,15 +32,27 @@ class Settings:
     """All settings, each with its help text; build with `load_settings`."""
 
     home: Path = _setting(Path("data"), "folder for the database, models, jobs and data sets")
-    model: str = _setting(EMBEDDED_MODEL, "model that the first question is answered by: a name, a folder, a .gguf file")
-    preload: bool = _setting(True, "whether the server loads that model when it starts, before it is asked for")
-    model_roots: tuple[Path, ...] = _setting((), "further folders whose models are offered; separated by the path separator")
+    model: str = _setting(
+        EMBEDDED_MODEL, "model that the first question is answered by: a name, a folder, a .gguf file"
+    )
+    preload: bool = _setting(
+        True, "whether the server loads that model when it starts, before it is asked for"
+    )
+    model_roots: tuple[Path, ...] = _setting(
+        (), "further folders whose models are offered; separated by the path separator"
+    )
     device: str = _setting("auto", "where the model computes", ("auto", "cpu", "cuda", "mps"))
     dtype: str = _setting("auto", "number format of the weights", ("auto", "float32", "bfloat16", "float16"))
-    kv_cache_gib: float = _setting(0.0, "memory for the key/value cache of running answers, in GiB; 0 chooses")
-    max_batch_tokens: int = _setting(512, "tokens computed in one step of the engine, over all running answers")
+    kv_cache_gib: float = _setting(
+        0.0, "memory for the key/value cache of running answers, in GiB; 0 chooses"
+    )
+    max_batch_tokens: int = _setting(
+        512, "tokens computed in one step of the engine, over all running answers"
+    )
     max_running_answers: int = _setting(16, "answers that may run or wait at once; more are refused")
-    allow_hub: bool = _setting(True, "whether a model that is not here may be fetched from the model hub by name")
+    allow_hub: bool = _setting(
+        True, "whether a model that is not here may be fetched from the model hub by name"
+    )
     database_url: str = _setting("", "where conversations are kept; empty means SQLite in the home folder")
     language: str = _setting("auto", "language of pages and terminal", ("auto", "en", "zh"))
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
@@ -92,7 +105,9 @@ def _from_file(environ: Mapping[str, str], config_file: Path | None) -> list[tup
     found = []
     for name, value in table.items():
         if name not in known:
-            raise ConfigError("{place}: unknown setting {name!r}{hint}.", place=path, name=name, hint=_hint(name, known))
+            raise ConfigError(
+                "{place}: unknown setting {name!r}{hint}.", place=path, name=name, hint=_hint(name, known)
+            )
         found.append((name, _parse(known[name], value, f"{path}: {name}"), str(path)))
     return found
 
@@ -127,20 +142,23 @@ def _parse(entry: Any, value: Any, place: str) -> Any:
             "{place} is {value!r}; expected {expected} ({help}).",
             place=place,
             value=value,
-            expected=fault,
+            expected=str(fault),
             help=entry.metadata["help"],
         ) from None
     choices = entry.metadata["choices"]
     if choices and parsed not in choices and not (entry.name == "device" and parsed.startswith("cuda:")):
         raise ConfigError(
-            "{place} is {value!r}; expected one of {choices}.", place=place, value=parsed, choices=", ".join(choices)
+            "{place} is {value!r}; expected one of {choices}.",
+            place=place,
+            value=parsed,
+            choices=", ".join(choices),
         )
     return parsed
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("a text")
+        raise ValueError(mark("a text"))
     return value
 
 
@@ -148,29 +166,38 @@ def _number(value: Any) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise ValueError("a number") from None
+        raise ValueError(mark("a number")) from None
     if isinstance(value, bool) or not 0 <= number < float("inf"):
-        raise ValueError("a number that is not negative")
+        raise ValueError(mark("a number that is not negative"))
     return number
 
 
 def _whole(value: Any) -> int:
     number = _number(value)
     if number != int(number) or number < 1:
-        raise ValueError("a whole number from 1 up")
+        raise ValueError(mark("a whole number from 1 up"))
     return int(number)
 
 
 def _truth(value: Any) -> bool:
-    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
     found = value if isinstance(value, bool) else words.get(str(value).lower())
     if found is None:
-        raise ValueError("true or false")
+        raise ValueError(mark("true or false"))
     return found
 
 
 def _paths(value: Any) -> tuple[Path, ...]:
     parts = value.split(os.pathsep) if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)):
-        raise ValueError("a list of folders")
+        raise ValueError(mark("a list of folders"))
     return tuple(Path(_text(part)).expanduser() for part in parts if part)

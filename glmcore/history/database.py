@@ -72,6 +72,9 @@ class Database:
                 place=self.place,
                 fault=fault.orig,
             ) from fault
+        except UnicodeDecodeError as fault:
+            # Of Python's sqlite3, for a complaint of SQLite that repeats bytes of a broken file.
+            raise sqlite.damaged(self.place) from fault
         except PoolTimeoutError as fault:
             raise StorageError(
                 "{place}: too many requests wait for the database; nothing was stored. "

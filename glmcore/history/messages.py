@@ -126,8 +126,10 @@ class MessageStore:
                 tree.siblings_along(owner, conversation_id, branch)
             ):
                 siblings.setdefault(parent_id, []).append(sibling_id)
+        # In a database with a damaged index a message may not be found among its versions.
         return [
-            PathEntry(message=message, sibling_ids=tuple(siblings[message.parent_id])) for message in shown
+            PathEntry(message=each, sibling_ids=tuple(siblings.get(each.parent_id, [each.id])))
+            for each in shown
         ]
 
     def path_length(self, owner: str, conversation_id: str, leaf_id: str | None = None) -> int:

@@ -22,9 +22,9 @@ conversations = Table(
     Index("conversations_by_time", "owner", "updated_at", "id"),
 )
 
-# `sequence` is the order of creation, which times cannot tell when a clock is set back. `depth` is 1 for a first
-# question, so that the length of a branch needs no walk. `parent_id` is checked when it is written and is no
-# foreign key: a deletion cascading along a branch would go deeper than SQLite allows (1,000 levels).
+# `sequence` is the order of creation, which times cannot tell when a clock is set back. `depth` is 1 for a
+# first question, so that the length of a branch needs no walk. `parent_id` is checked when it is written and
+# is no foreign key: a deletion cascading along a branch would go deeper than SQLite allows (1,000 levels).
 # The long columns are last: SQLite then reads the short ones without touching the pages of a long text.
 messages = Table(
     "messages",

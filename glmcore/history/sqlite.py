@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +55,14 @@ def attach(engine: Engine) -> None:
 
 
 def back_up(connection: Connection, label: str) -> Path:
-    """Copy the database beside itself, whole or not at all."""
-    source = connection.connection.driver_connection
-    assert isinstance(source, sqlite3.Connection)
-    database = Path(source.execute("PRAGMA database_list").fetchone()[2])
+    """Copy the database beside itself, whole or not at all, while the given connection keeps writers away."""
+    database = Path(connection.exec_driver_sql("PRAGMA database_list").one()[2])
     copy = database.with_name(f"{database.name}.{label}.{time.strftime('%Y%m%dT%H%M%S')}.bak")
     unfinished = copy.with_suffix(".part")
     try:
-        target = sqlite3.connect(unfinished)
-        try:
+        # A connection that holds the write lock cannot itself be copied from.
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(unfinished)) as target:
             source.backup(target)
-        finally:
-            target.close()
         os.replace(unfinished, copy)
     except (sqlite3.Error, OSError) as fault:
         unfinished.unlink(missing_ok=True)
@@ -80,6 +77,8 @@ def back_up(connection: Connection, label: str) -> Path:
 
 def explain(fault: sqlite3.Error, place: str) -> StorageError:
     """The sentence for a fault of the database at `place`."""
+    if str(fault).startswith("Could not decode"):  # Python's own, without a code, and it repeats the text
+        return damaged(place)
     code = getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the primary code is the low byte
     match code:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
@@ -89,12 +88,7 @@ def explain(fault: sqlite3.Error, place: str) -> StorageError:
                 place=place,
             )
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return StorageError(
-                "{place} is damaged or is not a database ({fault}). Put a backup in its place, "
-                "or move it away to start with an empty one.",
-                place=place,
-                fault=fault,
-            )
+            return damaged(place)
         case sqlite3.SQLITE_FULL:
             return StorageError(
                 "{place}: the disk is full; nothing was stored. Free some space, then try again.", place=place
@@ -119,4 +113,12 @@ def explain(fault: sqlite3.Error, place: str) -> StorageError:
             )
     return StorageError(
         "{place}: the database refused ({fault}); nothing was stored.", place=place, fault=fault
+    )
+
+
+def damaged(place: str) -> StorageError:
+    return StorageError(
+        "{place} is damaged or is not a database. Put a backup in its place, "
+        "or move it away to start with an empty one.",
+        place=place,
     )

@@ -1,7 +1,7 @@
 """Queries over the tree of messages: upwards along a branch, downwards to its latest leaf.
 
 A branch is walked by a recursive query over ids alone, so that its cost is the part asked for and not the
-conversation.
+conversation. Each step must also go up (or down) in a number, or a cycle in a damaged file would never end.
 """
 
 from sqlalchemy import CTE, CompoundSelect, ScalarSelect, Select, literal, select
@@ -12,13 +12,13 @@ from glmcore.history.schema import messages
 def branch_upwards(owner: str, leaf_id: str | ScalarSelect[str | None], limit: int | None) -> CTE:
     """Ids and parents of the last `limit` messages of the branch that ends at the leaf."""
     branch = (
-        select(messages.c.id, messages.c.parent_id, literal(1).label("place"))
+        select(messages.c.id, messages.c.parent_id, messages.c.depth, literal(1).label("place"))
         .where(messages.c.owner == owner, messages.c.id == leaf_id)
         .cte("branch", recursive=True)
     )
     parent = messages.alias("parent")
-    step = select(parent.c.id, parent.c.parent_id, branch.c.place + 1).where(
-        parent.c.owner == owner, parent.c.id == branch.c.parent_id
+    step = select(parent.c.id, parent.c.parent_id, parent.c.depth, branch.c.place + 1).where(
+        parent.c.owner == owner, parent.c.id == branch.c.parent_id, parent.c.depth < branch.c.depth
     )
     if limit is not None:
         step = step.where(branch.c.place < limit)
@@ -52,6 +52,7 @@ def latest_leaf(owner: str, conversation_id: str, message_id: str) -> Select[str
             child.c.owner == owner,
             child.c.conversation_id == conversation_id,
             child.c.parent_id == below.c.id,
+            child.c.sequence > below.c.sequence,
         )
     )
     return select(below.c.id).order_by(below.c.sequence.desc()).limit(1)

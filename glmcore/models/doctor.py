@@ -106,7 +106,7 @@ def _home(settings: Settings) -> Iterator[Finding]:
         {"folder": settings.home, "free": free / GIB},
         is_problem=free < DISK_BYTES,
     )
-    if not _can_write(settings.home):
+    if not _can_write(settings.models_dir):
         yield Finding(topic, mark("{folder} cannot be written"), {"folder": settings.home}, is_problem=True)
     for root in settings.model_roots:
         if not root.is_dir():
@@ -142,4 +142,5 @@ def _nearest_existing(path: Path) -> Path:
 
 
 def _can_write(path: Path) -> bool:
-    return os.access(_nearest_existing(path), os.W_OK)
+    found = _nearest_existing(path)
+    return (found == path.absolute() or found.is_dir()) and os.access(found, os.W_OK)

@@ -65,19 +65,22 @@ def load_model(
     devices = describe_devices()
     chosen = choose_device(device, devices)
     dtype = choose_dtype(dtype, chosen.name, checkpoint.dtype if path.is_dir() else "bfloat16")
-    weight_bytes = checkpoint.weight_bytes(dtype)
-    kv_bytes = kv_bytes_per_token(checkpoint.config, dtype)
-    needed = needed_bytes(weight_bytes, kv_bytes)
+    needed = needed_bytes(checkpoint.weight_bytes(dtype), kv_bytes_per_token(checkpoint.config, dtype))
     placement = choose_placement(chosen, devices, needed, device_map, max_memory)
     check_fits(entry.name, dtype=dtype, place=placement.place, needed=needed, free=placement.free_bytes)
     model, tokenizer = _load(checkpoint, dtype, placement)
+    return _describe(entry.name, checkpoint, dtype, model, tokenizer)
 
-    notes = [PICKLE_NOTE] if checkpoint.is_pickle else []
-    tokenizer, template_note = with_template(tokenizer)
+
+def _describe(name: str, checkpoint: Checkpoint, dtype: str, model: Any, tokenizer: Any) -> LoadedModel:
+    """Put the model together with what its files say about its use."""
+    tokenizer, notes = with_template(tokenizer)
+    if checkpoint.is_pickle:
+        notes = (PICKLE_NOTE, *notes)
     window = window_of(model.config, tokenizer)
     return LoadedModel(
-        name=entry.name,
-        path=path,
+        name=name,
+        path=checkpoint.path,
         model=model,
         tokenizer=tokenizer,
         device=str(model.device),
@@ -85,10 +88,10 @@ def load_model(
         window=window,
         eos_token_ids=eos_token_ids(model.generation_config, tokenizer),
         default_params=default_params(model.generation_config, window),
-        weight_bytes=weight_bytes,
-        kv_bytes_per_token=kv_bytes,
-        can_batch=can_batch(model, placement),
-        notes=(*notes, *template_note),
+        weight_bytes=checkpoint.weight_bytes(dtype),
+        kv_bytes_per_token=kv_bytes_per_token(checkpoint.config, dtype),
+        can_batch=can_batch(model),
+        notes=notes,
     )
 
 

@@ -5,7 +5,6 @@ from typing import Any
 from glmcore.core.i18n import mark
 from glmcore.core.messages import PARAM_RANGES, GenerationParams
 from glmcore.models.loaded import PLAIN_TEMPLATE
-from glmcore.models.placement import Placement
 
 DEFAULT_WINDOW = 2048  # where neither config nor tokenizer names one
 LONGEST_WINDOW = 10**8  # tokenizers say 10**30 for "no limit"
@@ -43,7 +42,7 @@ def default_params(generation_config: Any, window: int) -> GenerationParams:
     return GenerationParams(**{name: _clip(name, value) for name, value in values.items()})
 
 
-def can_batch(model: Any, placement: Placement) -> bool:
+def can_batch(model: Any) -> bool:
     """Whether transformers' continuous batching can run it: one device, and attention that can be paged."""
     config = model.config.get_text_config()
     places = set(getattr(model, "hf_device_map", {}).values())

@@ -1,4 +1,7 @@
-"""What a person does to a conversation: ask, edit, regenerate, continue. Each stores first, then starts the answer."""
+"""What a person does to a conversation: ask, edit, regenerate, continue.
+
+Each stores first, then starts the answer.
+"""
 
 from dataclasses import dataclass
 
@@ -45,30 +48,45 @@ def store_question(
     return conversation, history.messages.add_question(owner, conversation.id, conversation.leaf_id, text)
 
 
-def ask_again(services: Services, conversation: Conversation, question: StoredMessage, text: str, options: AnswerOptions) -> None:
+def ask_again(
+    services: Services, conversation: Conversation, question: StoredMessage, text: str, options: AnswerOptions
+) -> None:
     """Store an edited question as another version of it, and start its answer."""
     messages = services.history.messages
     edited = messages.add_question(conversation.owner, conversation.id, question.parent_id, text)
     answer(services, edited, conversation, options)
 
 
-def answer(services: Services, question: StoredMessage, conversation: Conversation, options: AnswerOptions) -> None:
+def answer(
+    services: Services, question: StoredMessage, conversation: Conversation, options: AnswerOptions
+) -> None:
     """Start an answer to a stored question: the first one, or another version."""
     _start(services, conversation, parent=question, options=options, text="")
 
 
-def continue_answer(services: Services, conversation: Conversation, cut: StoredMessage, options: AnswerOptions) -> None:
+def continue_answer(
+    services: Services, conversation: Conversation, cut: StoredMessage, options: AnswerOptions
+) -> None:
     """Go on where an answer was cut off, as another version that starts with its text."""
     question = services.history.messages.get(conversation.owner, cut.parent_id or "")
     _start(services, conversation, parent=question, options=options, text=cut.content)
 
 
 def _start(
-    services: Services, conversation: Conversation, *, parent: StoredMessage, options: AnswerOptions, text: str
+    services: Services,
+    conversation: Conversation,
+    *,
+    parent: StoredMessage,
+    options: AnswerOptions,
+    text: str,
 ) -> RunningAnswer:
     owner, history = conversation.owner, services.history
     history.conversations.update(
-        owner, conversation.id, model=options.model, system_prompt=options.system_prompt, params=options.params
+        owner,
+        conversation.id,
+        model=options.model,
+        system_prompt=options.system_prompt,
+        params=options.params,
     )
     services.answers.check_room()
     request = ChatRequest(
@@ -95,5 +113,7 @@ def _messages(
     """The branch up to a question as the engine wants it, with the beginning of an answer to be continued."""
     path = history.messages.path(conversation.owner, conversation.id, leaf_id=last.id)
     messages = [Message("system", system_prompt)] if system_prompt.strip() else []
-    messages += [Message(entry.message.role, entry.message.content) for entry in path if entry.message.content]
+    messages += [
+        Message(entry.message.role, entry.message.content) for entry in path if entry.message.content
+    ]
     return (*messages, Message("assistant", begun)) if begun else tuple(messages)

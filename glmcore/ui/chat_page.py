@@ -55,7 +55,11 @@ def _open_conversation(shared: Services) -> Conversation | None:
 def _path(shared: Services, conversation: Conversation | None) -> list[PathEntry]:
     if conversation is None:
         return []
-    return shared.history.messages.path(OWNER, conversation.id, limit=path_limit(conversation.id))
+    path = shared.history.messages.path(OWNER, conversation.id, limit=path_limit(conversation.id))
+    if path and path[-1].message.state == "running" and _running_answer(shared, path) is None:
+        # It was stored between the reading and now, or another server writes it; reading again tells which.
+        path = shared.history.messages.path(OWNER, conversation.id, limit=path_limit(conversation.id))
+    return path
 
 
 def _restore_parameters(conversation: Conversation | None) -> None:
@@ -74,6 +78,9 @@ def _show_header(shared: Services, conversation: Conversation | None, path: list
         with st.container(width=320):
             model = pick_model(shared, conversation.model if conversation else None)
         _show_context_meter(shared, model, path)
+    engine = shared.models.ready_engine(model)
+    for note in engine.notes if engine else ():
+        st.caption(_(note))
     return model
 
 
@@ -116,7 +123,7 @@ def _running_answer(shared: Services, path: list[PathEntry]) -> RunningAnswer | 
 
 def _show_bottom(running: RunningAnswer | None) -> str | None:
     with st.bottom:
-        placeholder = _("Ask a question") if running is None else _("An answer is being written; stop it to ask something else")
+        placeholder = _("Ask a question") if running is None else _("An answer is being written")
         with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
             question = st.chat_input(placeholder, key="question", disabled=running is not None)
             if running is not None:
@@ -126,7 +133,9 @@ def _show_bottom(running: RunningAnswer | None) -> str | None:
 
 def _ask(shared: Services, conversation: Conversation | None, question: str, options: AnswerOptions) -> None:
     try:
-        stored_in, stored = store_question(shared, OWNER, conversation.id if conversation else None, question, options)
+        stored_in, stored = store_question(
+            shared, OWNER, conversation.id if conversation else None, question, options
+        )
     except GlmcoreError as error:
         st.error(error_text(error), icon=":material/error:")
         st.caption(_("Your question was not stored; here it is to copy:"))

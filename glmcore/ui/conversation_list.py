@@ -21,10 +21,16 @@ def show_conversations(services: Services, open_id: str | None) -> None:
     if not conversations:
         st.caption(_("Your conversations will be listed here."))
         return
-    with st.container(height=LIST_HEIGHT if len(conversations) > ROWS_WITHOUT_SCROLLING else "content", border=False, gap="xxsmall"):
+    with st.container(
+        height=LIST_HEIGHT if len(conversations) > ROWS_WITHOUT_SCROLLING else "content",
+        border=False,
+        gap="xxsmall",
+    ):
         for conversation in conversations[:limit]:
             _show_row(services, conversation, is_open=conversation.id == open_id)
-        if len(conversations) > limit and st.button(_("Show more"), type="tertiary", key="more_conversations"):
+        if len(conversations) > limit and st.button(
+            _("Show more"), type="tertiary", key="more_conversations"
+        ):
             st.session_state[SHOWN_KEY] = limit + PAGE_SIZE
             st.rerun()
 
@@ -37,11 +43,16 @@ def _show_row(services: Services, conversation: Conversation, *, is_open: bool) 
             st.rerun()
         return
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="xxsmall"):
-        st.button(title, key=f"open_{conversation.id}", width="stretch", wrap=False, disabled=True)
+        st.button(title, key=f"open_{conversation.id}", width="stretch", wrap=False)
         actions = {"rename": _("Rename"), "delete": _("Delete")}
         chosen = st.menu_button(
-            "", list(actions), format_func=lambda name: actions[name], icon=":material/more_horiz:", type="tertiary",
-            key="conversation_menu", help=_("Rename or delete this conversation"),
+            "",
+            list(actions),
+            format_func=lambda name: actions[name],
+            icon=":material/more_horiz:",
+            type="tertiary",
+            key="conversation_menu",
+            help=_("Rename or delete this conversation"),
         )
     if chosen == "rename":
         _rename(services, conversation)

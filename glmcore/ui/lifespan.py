@@ -1,4 +1,4 @@
-"""What happens around the server's life: the model is warmed up behind the open port, and answers are stored at the end."""
+"""Around the server's life: the model is loaded behind the open port, and answers are stored at the end."""
 
 import asyncio
 import logging

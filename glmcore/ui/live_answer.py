@@ -46,7 +46,9 @@ def _show_waiting(place: DeltaGenerator, answer: RunningAnswer, now: Snapshot) -
     """Say what is waited for; also the point where a rerun or a closed tab can end this drawing."""
     if now.requests_ahead:
         what = plural(
-            "{count} answer is served before yours", "{count} answers are served before yours", now.requests_ahead
+            "{count} answer is served before yours",
+            "{count} answers are served before yours",
+            now.requests_ahead,
         )
     elif now.is_reading_prompt:
         what = _("Reading the conversation")

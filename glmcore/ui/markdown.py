@@ -8,12 +8,15 @@ dollars that Streamlit knows, and dollars that are money stay dollars. And: wher
 import re
 
 # Fenced blocks (also one still open at the end) and inline code are left as they are.
-_CODE = re.compile(r"(^ {0,3}(?P<fence>`{3,}|~{3,}).*?(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)|`[^`\n]+`)", re.M | re.S)
+_CODE = re.compile(
+    r"(^ {0,3}(?P<fence>`{3,}|~{3,}).*?(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)|`[^`\n]+`)", re.M | re.S
+)
 _DISPLAY_MATH = re.compile(r"\\\[(.+?)\\\]", re.S)
 _INLINE_MATH = re.compile(r"\\\((.+?)\\\)")
 _DIRECTIVE = re.compile(r":(?=[a-z][\w-]*\[|material/\w|[a-z0-9_+-]+:)")
 _IMAGE = re.compile(r"!(?=\[)")
-# Pandoc's rule: an opening dollar is followed by a non-space, a closing one follows a non-space and no digit comes after.
+# Pandoc's rule: an opening dollar is followed by a non-space, a closing one follows a non-space and has no
+# digit after it.
 _DOLLARS = re.compile(r"\\\$|\$\$.+?\$\$|\$(?=\S)[^$\n]*?(?<=\S)\$(?!\d)|(?P<money>\$)", re.S)
 
 MIN_BLOCK_CHARACTERS = 400  # shorter finished blocks are sent again rather than become elements of their own

@@ -1,4 +1,4 @@
-"""The model picker and how far its model is: loading is visible, a failure is said, a loaded one can be unloaded."""
+"""The model picker, and how far its model is: loading is visible, a failure is said."""
 
 import streamlit as st
 
@@ -19,8 +19,20 @@ def pick_model(services: Services, preferred: str | None) -> str:
             names.append(extra)
     if st.session_state.get(MODEL_KEY) not in names:
         st.session_state[MODEL_KEY] = preferred or services.settings.model
-    st.selectbox(_("Model"), names, key=MODEL_KEY, label_visibility="collapsed", persist_state="session")
+    st.selectbox(
+        _("Model"),
+        names,
+        key=MODEL_KEY,
+        label_visibility="collapsed",
+        persist_state="session",
+        on_change=_load_picked,
+        args=(services,),
+    )
     return str(st.session_state[MODEL_KEY])
+
+
+def _load_picked(services: Services) -> None:
+    services.models.start_loading(st.session_state[MODEL_KEY])
 
 
 def show_load_state(services: Services, name: str) -> None:
@@ -71,7 +83,11 @@ def _show_model(services: Services, entry: ModelEntry) -> None:
 def _show_button(services: Services, name: str, state: LoadState | None) -> None:
     if state is not None and state.is_ready:
         st.badge(_("ready"), icon=":material/check:", color="green")
-        if st.button(_("Unload"), key=f"unload_{name}", help=_("Give its memory back; answers it is making are stopped")):
+        if st.button(
+            _("Unload"),
+            key=f"unload_{name}",
+            help=_("Give its memory back; answers it is making are stopped"),
+        ):
             services.models.unload(name)
             st.rerun()
     elif state is None and st.button(_("Load"), key=f"load_{name}"):

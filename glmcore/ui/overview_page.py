@@ -16,7 +16,10 @@ def show() -> None:
     shared = services()
     st.title(_("GLM dashboard"))
     st.markdown(
-        _("Chat with GLM-family and other language models on your own machine. One model is loaded once and shared by everyone who opens this page; nothing you write leaves this server.")
+        _(
+            "Chat with GLM-family and other language models on your own machine. A model is loaded once and "
+            "shared by everyone who opens this page; nothing you write leaves this server."
+        )
     )
     if st.button(_("Start a chat"), icon=":material/chat:", type="primary"):
         st.switch_page(CHAT_PAGE)
@@ -33,4 +36,9 @@ def _show_recent(shared: Services) -> None:
     for conversation in conversations:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(conversation.updated_at))
         label = f"{conversation.title or _('Untitled')} · {when}"
-        st.page_link(CHAT_PAGE, label=label, icon=":material/forum:", query_params={CONVERSATION_PARAM: conversation.id})
+        st.page_link(
+            CHAT_PAGE,
+            label=label,
+            icon=":material/forum:",
+            query_params={CONVERSATION_PARAM: conversation.id},
+        )

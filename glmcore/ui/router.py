@@ -1,4 +1,4 @@
-"""The Streamlit main script, run for every page view: page list, language, and faults said in one sentence."""
+"""The Streamlit main script, run for every page view: page list, language, faults in one sentence."""
 
 import logging
 import secrets
@@ -30,7 +30,10 @@ def main() -> None:
     except Exception:
         number = secrets.token_hex(4)
         log.exception("error %s on page %s", number, page.title)
-        message = _("Something went wrong on this page. The server's log has the details under number {number}.", number=number)
+        message = _(
+            "Something went wrong on this page. The server's log has the details under number {number}.",
+            number=number,
+        )
         st.error(message, icon=":material/bug_report:")
     with st.sidebar:
         choose_language()

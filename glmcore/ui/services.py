@@ -38,7 +38,7 @@ def services() -> Services:
     """The one set of services of this server.
 
     Raises:
-        ConfigError, StorageError: what is wrong with the settings or the database; tried again at the next call.
+        ConfigError, StorageError: settings or database are wrong; tried again at the next call.
     """
     configured = settings()
     history = open_history(configured.resolved_database_url)

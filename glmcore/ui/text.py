@@ -42,7 +42,7 @@ def choose_language() -> None:
         _("Language"),
         list(LANGUAGES),
         key=LANGUAGE_KEY,
-        format_func=LANGUAGES.get,
+        format_func=lambda code: LANGUAGES[code],
         label_visibility="collapsed",
         required=True,
         persist_state="session",

@@ -45,7 +45,9 @@ class Transcript:
         hidden = self._messages.path_length(owner, conversation_id) - len(self._path)
         if hidden <= 0:
             return
-        label = plural("Show earlier turns ({count} message)", "Show earlier turns ({count} messages)", hidden)
+        label = plural(
+            "Show earlier turns ({count} message)", "Show earlier turns ({count} messages)", hidden
+        )
         if st.button(label, icon=":material/expand_less:", type="tertiary", key="show_earlier"):
             shown = st.session_state.setdefault(SHOWN_TURNS_KEY, {})
             shown[conversation_id] = path_limit(conversation_id) // 2 + TURNS_AT_ONCE
@@ -77,7 +79,13 @@ class Transcript:
                 with st.container():
                     _show_plain(message.content)
                     self._show_versions(entry)
-                if st.button("", icon=":material/edit:", type="tertiary", key=f"edit_{message.id}", help=_("Edit and ask again")):
+                if st.button(
+                    "",
+                    icon=":material/edit:",
+                    type="tertiary",
+                    key=f"edit_{message.id}",
+                    help=_("Edit and ask again"),
+                ):
                     st.session_state[EDITING_KEY] = message.id
                     st.rerun()
         if is_last:  # stored, but its answer never began: a full queue, or a server that ended
@@ -87,7 +95,9 @@ class Transcript:
                 st.rerun()
 
     def _edit(self, message: StoredMessage) -> None:
-        text = st.text_area(_("Edit your question"), message.content, key=f"edited_{message.id}", label_visibility="collapsed")
+        text = st.text_area(
+            _("Edit your question"), message.content, key=f"edited_{message.id}", label_visibility="collapsed"
+        )
         with st.container(horizontal=True):
             if st.button(_("Ask again"), type="primary", disabled=not text.strip()):
                 ask_again(self._services, self._conversation, message, text, self._options)
@@ -116,17 +126,29 @@ class Transcript:
         if message.state == "interrupted" and (facts is None or facts.stop_reason == StopReason.INTERRUPTED):
             st.caption(_("Interrupted: the server ended while this was written."))
         elif message.state == "failed":
-            error = error_text(GlmcoreError.from_dict(facts.error)) if facts and facts.error else _("The answer failed.")
+            error = (
+                error_text(GlmcoreError.from_dict(facts.error))
+                if facts and facts.error
+                else _("The answer failed.")
+            )
             st.error(error, icon=":material/error:")
         elif message.state == "running":
             st.caption(_("Being written by another server."))
 
     def _show_actions(self, message: StoredMessage) -> None:
-        if st.button("", icon=":material/refresh:", type="tertiary", key="regenerate", help=_("Answer again; this version is kept")):
+        if st.button(
+            "",
+            icon=":material/refresh:",
+            type="tertiary",
+            key="regenerate",
+            help=_("Answer again; this version is kept"),
+        ):
             question = self._messages.get(self._conversation.owner, message.parent_id or "")
             answer(self._services, question, self._conversation, self._options)
             st.rerun()
-        if can_continue(message) and st.button(_("Continue"), icon=":material/arrow_forward:", type="tertiary", key="continue"):
+        if can_continue(message) and st.button(
+            _("Continue"), icon=":material/arrow_forward:", type="tertiary", key="continue"
+        ):
             continue_answer(self._services, self._conversation, message, self._options)
             st.rerun()
 
@@ -146,7 +168,9 @@ class Transcript:
             is_there = 0 <= target < len(versions)
             help_text = _("Previous version") if name == "previous" else _("Next version")
             key = f"{name}_{entry.message.id}"
-            if st.button("", icon=f":material/{icon}:", type="tertiary", key=key, disabled=not is_there, help=help_text):
+            if st.button(
+                "", icon=f":material/{icon}:", type="tertiary", key=key, disabled=not is_there, help=help_text
+            ):
                 self._messages.select_sibling(self._conversation.owner, versions[target])
                 st.rerun()
 
@@ -156,7 +180,9 @@ def _show_plain(text: str) -> None:
     if len(text) > LONG_QUESTION_CHARACTERS:
         hidden = len(text) - LONG_QUESTION_CHARACTERS
         st.text(text[:LONG_QUESTION_CHARACTERS] + " …")
-        st.caption(plural("{count} more character is not shown", "{count} more characters are not shown", hidden))
+        st.caption(
+            plural("{count} more character is not shown", "{count} more characters are not shown", hidden)
+        )
     else:
         st.text(text)
 

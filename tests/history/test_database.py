@@ -9,6 +9,7 @@ from sqlalchemy import event, text
 from glmcore.core.errors import ConfigError, GlmcoreError, StorageError
 from glmcore.history import Conversation, HistoryStore, open_history
 from glmcore.history.database import Database
+from glmcore.history.schema import messages
 
 OWNER = "ann"
 
@@ -101,6 +102,35 @@ def test_flipped_bytes_never_end_in_anything_but_our_errors(url: str, tmp_path: 
             assert str(fault)
             faults += 1
     assert 0 < faults < 60
+
+
+def test_text_that_is_not_utf8_any_more_is_damage_and_is_not_repeated(
+    store: HistoryStore, talk: Conversation
+) -> None:
+    message = store.messages.add_question(OWNER, talk.id, None, "a secret")
+    with store._database.writing() as connection:
+        connection.execute(text("UPDATE messages SET content = CAST(X'61ff62' || content AS TEXT)"))
+    with pytest.raises(StorageError, match=r"glmcore\.db is damaged") as caught:
+        store.messages.get(OWNER, message.id)
+    assert "secret" not in str(caught.value)
+
+
+def test_broken_table_definition_is_damage(store: HistoryStore, url: str, tmp_path: Path) -> None:
+    store.close()
+    path = tmp_path / "glmcore.db"
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE presets", b"CREAT\x8d\xc3 TABLE presets"[:20]))
+    with pytest.raises(StorageError, match=r"glmcore\.db is damaged"):
+        open_history(url)
+
+
+def test_cycle_in_a_damaged_tree_does_not_hang(store: HistoryStore, talk: Conversation) -> None:
+    question = store.messages.add_question(OWNER, talk.id, None, "q")
+    answer = store.messages.start_answer(OWNER, talk.id, question.id)
+    with store._database.writing() as connection:
+        connection.execute(messages.update().where(messages.c.id == question.id).values(parent_id=answer.id))
+    assert len(store.messages.path(OWNER, talk.id)) == 2
+    store.messages.select_sibling(OWNER, question.id)
+    assert store.conversations.get(OWNER, talk.id).leaf_id == answer.id
 
 
 def test_locked_database_says_so_and_works_again_later(url: str, tmp_path: Path) -> None:

@@ -58,9 +58,7 @@ def test_answer_gets_what_the_question_leaves():
 
 
 def test_question_that_fills_the_window_is_refused_with_the_numbers():
-    with pytest.raises(
-        DataError, match="has 90 tokens with its system prompt, and the model's window is 100"
-    ):
+    with pytest.raises(DataError, match=r"has 90 tokens with its system prompt, .* window is 100"):
         fit_window(CountingPrompt(), conversation(1, length=90), 500, 100)
 
 

@@ -1,7 +1,6 @@
 """Listing and finding models by name."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -81,11 +80,11 @@ def test_model_is_found_by_name_and_by_any_path(filled, tmp_path):
 
 
 def test_unknown_name_offers_the_nearest(filled):
-    with pytest.raises(NotFoundError, match="no model 'smal'; choose one of: small.gguf"):
+    with pytest.raises(NotFoundError, match=r"no model 'smal'; choose one of: small\.gguf"):
         find_model("smal", filled)
 
 
-@pytest.mark.parametrize("name", ["./absent", "/absent", "absent.gguf", "~/absent", "a/b/c", "../../etc"])
+@pytest.mark.parametrize("name", ["./absent", "/absent", "absent.gguf", "~/absent", "a/b/c", "../absent"])
 def test_path_that_does_not_exist_is_named(settings, name):
     with pytest.raises(ModelLoadError, match="no such model folder or file"):
         find_model(name, settings)
@@ -105,5 +104,5 @@ def test_hub_name_is_taken_only_where_the_hub_is_allowed(tmp_path, settings):
 
 
 def test_model_that_vanished_is_no_longer_listed(filled):
-    shutil.rmtree(filled.models_dir)
-    assert "org/glm-4" not in [entry.name for entry in list_models(filled)]
+    (filled.model_roots[0] / "small.gguf").unlink()
+    assert "small.gguf" not in [entry.name for entry in list_models(filled)]

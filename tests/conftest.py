@@ -1,0 +1,25 @@
+"""What tests of several rooms share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from glmcore.core.settings import EMBEDDED_MODEL, Settings
+from tests.sources import ROOT
+
+
+@pytest.fixture(scope="session")
+def embedded_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh home folder with the embedded model in it, for `GLMCORE_HOME`; do not change the model.
+
+    The model is made once per machine, in GLMCORE_TEST_HOME or the folder that the dashboard uses too.
+    """
+    from glmcore.models.embedded import ensure_embedded_model
+
+    kept = Path(os.environ.get("GLMCORE_TEST_HOME") or ROOT / "data")
+    model = ensure_embedded_model(Settings(home=kept))
+    home = tmp_path_factory.mktemp("home")
+    (home / "models").mkdir()
+    (home / "models" / EMBEDDED_MODEL).symlink_to(model.resolve(), target_is_directory=True)
+    return home
