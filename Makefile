@@ -36,7 +36,7 @@ check: dev      ## format, lint, types, catalogues; changes nothing
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/python -m tools.catalogues check
 fix: dev        ## format, and mend what lint can mend
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
-bench: install  ## speed and memory, as ratios of one run
+bench: dev     ## speed and memory, as ratios of one run
 	$(BIN)/python -m benchmarks
 catalogues: dev ## bring the translation files up to date with the code
 	$(BIN)/python -m tools.catalogues extract update compile

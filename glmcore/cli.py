@@ -25,7 +25,7 @@ from glmcore.core.i18n import mark, terminal_language, translate, translate_erro
 from glmcore.core.messages import ChatRequest, GenerationParams, Message, StopReason
 from glmcore.core.settings import Settings, load_settings
 from glmcore.models.doctor import examine
-from glmcore.models.sources import list_models
+from glmcore.models.sources import find_model, list_models
 
 EXIT_PROBLEM, EXIT_ERROR, EXIT_BROKEN_PIPE = 1, 2, 141
 SAMPLING = ("temperature", "top_p", "top_k", "max_new_tokens", "repetition_penalty", "seed")
@@ -169,11 +169,13 @@ def run_models(arguments: argparse.Namespace, settings: Settings, language: str)
 def run_chat(arguments: argparse.Namespace, settings: Settings, language: str) -> int:
     given = _given_sampling(arguments)
     GenerationParams(**given)  # what is out of range is said before the model is loaded
+    model = (arguments.model or settings.model).strip()
+    find_model(model, settings)  # and so is a name that means nothing
     question = _read_question(arguments)
     _quiet_libraries()
     host = ModelHost(settings)
     try:
-        engine = _load(host, (arguments.model or settings.model).strip(), language)
+        engine = _load(host, model, language)
         params = replace(engine.default_params, **given)
         if question is not None:
             return _answer_once(engine, params, arguments.system, question, as_json=arguments.json)
@@ -231,7 +233,7 @@ def _answer_once(
         }
         text = json.dumps(answer, ensure_ascii=False)
         write(text)
-    if not text.endswith("\n"):
+    if text and not text.endswith("\n"):
         write("\n")
     if facts.error is not None:
         raise GlmcoreError.from_dict(facts.error)

@@ -1,1 +1,1 @@
-"""From messages to a stream of text: engines behind one small Protocol, and answers that outlive the page that asked."""
+"""From messages to a stream of text: engines behind one Protocol, answers that outlive their page."""

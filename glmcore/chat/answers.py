@@ -66,7 +66,7 @@ class RunningAnswer:
         return Snapshot(text, ahead, not waiting and ahead == 0 and len(text) == self._start, facts)
 
     def wait(self, seen: int, timeout: float) -> Snapshot:
-        """Wait until there is more text than `seen` characters or the answer has ended, at most `timeout` s."""
+        """Wait for more than `seen` characters or the end of the answer, at most `timeout` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._text) > seen or self._facts is not None, timeout)
         return self.snapshot()
@@ -97,7 +97,9 @@ class RunningAnswer:
                 fault = error
         except Exception as error:
             log.exception("answer %s failed", self.id)
-            fault = EngineError("The answer failed with an unexpected error ({fault}); see the server's log.", fault=error)
+            fault = EngineError(
+                "The answer failed with an unexpected error ({fault}); see the server's log.", fault=error
+            )
         facts = self._build_facts(reason, fault)
         try:
             sink.finish(self._text, facts)
@@ -107,6 +109,7 @@ class RunningAnswer:
             facts = replace(facts, error=lost.to_dict())
         with self._changed:
             self._facts = facts
+            self._stream = None  # it holds the model, and a page may hold this answer for long
             self._changed.notify_all()
 
     def _read_stream(self, engine: ChatEngine, sink: AnswerSink) -> StopReason:
@@ -121,9 +124,15 @@ class RunningAnswer:
         for piece in stream:
             self._append(piece)
             if time.monotonic() - saved_at >= SAVE_EVERY_SECONDS:
-                sink.save_text(self._text)
+                self._save(sink)
                 saved_at = time.monotonic()
         return stream.stop_reason or StopReason.ERROR
+
+    def _save(self, sink: AnswerSink) -> None:
+        try:
+            sink.save_text(self._text)
+        except Exception as error:  # a full disk, a locked database: no reason to end the answer
+            log.warning("answer %s could not be saved for now, will be tried again: %s", self.id, error)
 
     def _append(self, piece: str) -> None:
         with self._changed:
@@ -161,17 +170,21 @@ class AnswerRegistry:
         """Raise EngineError when as many answers run or wait as are allowed."""
         if len(self._answers) >= self._max_running:
             raise EngineError(
-                "{running} answers are already running or waiting, which is the limit; ask again in a moment.",
+                "{running} answers are already running or waiting, which is the limit; "
+                "ask again in a moment.",
                 running=len(self._answers),
             )
 
-    def start(self, answer_id: str, request: ChatRequest, sink: AnswerSink, *, text: str = "") -> RunningAnswer:
+    def start(
+        self, answer_id: str, request: ChatRequest, sink: AnswerSink, *, text: str = ""
+    ) -> RunningAnswer:
         """Begin an answer in the background; `text` is what a continued answer already has."""
         answer = RunningAnswer(answer_id, request, text)
         with self._lock:
             self.check_room()
             self._answers[answer_id] = answer
-        threading.Thread(target=self._run, args=(answer, sink), name=f"answer-{answer_id[:8]}", daemon=True).start()
+        name = f"answer-{answer_id[:8]}"
+        threading.Thread(target=self._run, args=(answer, sink), name=name, daemon=True).start()
         return answer
 
     def get(self, answer_id: str) -> RunningAnswer | None:

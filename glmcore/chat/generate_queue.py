@@ -3,6 +3,7 @@
 For what continuous batching cannot do: models spread over several devices, repetition penalty, a seed.
 """
 
+import atexit
 import itertools
 import logging
 import threading
@@ -10,15 +11,24 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 from transformers.generation.streamers import BaseStreamer
 
-from glmcore.chat.sampling import restrict_to_candidates
+from glmcore.chat.sampling import limits_of, restrict_to_candidates
 from glmcore.chat.token_stream import TokenStream
+from glmcore.core.errors import EngineError
 from glmcore.core.messages import GenerationParams, StopReason
 from glmcore.models import LoadedModel
 
 log = logging.getLogger(__name__)
+
+STOP_TIMEOUT_SECONDS = 10.0
 
 
 class _SeededChoice(LogitsProcessor):
@@ -29,7 +39,7 @@ class _SeededChoice(LogitsProcessor):
     """
 
     def __init__(self, params: GenerationParams, device: torch.device) -> None:
-        self._params = params
+        self._limits = limits_of(params)
         self._generator = torch.Generator(device)
         if params.seed is None:
             self._generator.seed()
@@ -38,13 +48,7 @@ class _SeededChoice(LogitsProcessor):
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """scores (1, V) -> 0 at the chosen token, -inf elsewhere."""
-        params, logits = self._params, scores.float()
-        limits = {
-            "temperatures_N": torch.tensor([params.temperature], device=logits.device),
-            "top_ks_N": torch.tensor([params.top_k or logits.size(-1)], device=logits.device),
-            "top_ps_N": torch.tensor([params.top_p], device=logits.device),
-        }
-        probabilities = restrict_to_candidates(logits, **limits).softmax(dim=-1)
+        probabilities = restrict_to_candidates(scores.float(), [self._limits]).softmax(dim=-1)
         chosen = torch.multinomial(probabilities, 1, generator=self._generator)
         return torch.full_like(scores, -torch.inf).scatter_(-1, chosen, 0.0)
 
@@ -52,7 +56,9 @@ class _SeededChoice(LogitsProcessor):
 class _Job(BaseStreamer, StoppingCriteria):
     """One request on its way through `generate`: receives its tokens, and stops it when cancelled."""
 
-    def __init__(self, number: int, stream: TokenStream, prompt_ids: Sequence[int], params: GenerationParams) -> None:
+    def __init__(
+        self, number: int, stream: TokenStream, prompt_ids: Sequence[int], params: GenerationParams
+    ) -> None:
         self.number, self.stream, self.prompt_ids, self.params = number, stream, prompt_ids, params
         self.is_cancelled = False
         self.last_token: int | None = None
@@ -69,7 +75,9 @@ class _Job(BaseStreamer, StoppingCriteria):
     def end(self) -> None:
         """The worker finishes the stream itself, knowing why the generation ended."""
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs: Any) -> torch.BoolTensor:
+    def __call__(
+        self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs: Any
+    ) -> torch.BoolTensor:
         return torch.full((input_ids.shape[0],), self.is_cancelled, dtype=torch.bool, device=input_ids.device)
 
 
@@ -78,16 +86,21 @@ class GenerateQueue:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded
-        self._jobs: list[_Job] = []  # the first one is running
+        self._jobs: list[_Job] = []  # the first one is running, and only the worker takes it away
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._is_closed = False
-        threading.Thread(target=self._work, name="generate-queue", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name="generate-queue", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)  # a thread that is killed inside torch takes the process down
 
     def start(self, stream: TokenStream, prompt_ids: Sequence[int], params: GenerationParams) -> None:
+        """Queue a request. Raises EngineError when this was closed."""
         job = _Job(next(self._numbers), stream, prompt_ids, params)
         stream.attach(cancel=lambda: self._cancel(job), requests_ahead=lambda: self._jobs_before(job))
         with self._changed:
+            if self._is_closed:
+                raise EngineError("{model} was unloaded; ask again.", model=self._loaded.name)
             self._jobs.append(job)
             self._changed.notify_all()
 
@@ -102,6 +115,8 @@ class GenerateQueue:
                 job.is_cancelled = True
                 job.stream.finish(StopReason.CANCELLED)
             self._changed.notify_all()
+        self._thread.join(STOP_TIMEOUT_SECONDS)
+        atexit.unregister(self.close)
 
     def _cancel(self, job: _Job) -> None:
         with self._changed:
@@ -114,29 +129,40 @@ class GenerateQueue:
             return sum(1 for other in self._jobs if other.number < job.number)
 
     def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._jobs or self._is_closed)
-                if self._is_closed:
-                    return
-                job = self._jobs[0]
+        while (job := self._next_job()) is not None:
+            fault: Exception | None = None
             try:
                 if not job.is_cancelled:
                     self._generate(job)
-                job.stream.finish(self._reason(job))
-            except Exception as fault:
+            except Exception as error:
                 log.exception("generate failed")
+                fault = error
+            with self._changed:
+                self._jobs.remove(job)
+            if fault is not None:
                 job.stream.fail(fault)
-            finally:
-                with self._changed:
-                    self._jobs.remove(job)
+            else:
+                job.stream.finish(self._reason(job))
+
+    def _next_job(self) -> _Job | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._jobs or self._is_closed)
+            if self._is_closed:
+                self._jobs.clear()
+                return None
+            return self._jobs[0]
 
     def _generate(self, job: _Job) -> None:
         loaded, params = self._loaded, job.params
         input_ids = torch.tensor([job.prompt_ids], device=loaded.model.device)
-        config = GenerationConfig(
+        config = GenerationConfig(  # what is left open is taken from the model's own
             max_new_tokens=params.max_new_tokens,
             do_sample=False,  # sampling, where wanted, is done by _SeededChoice
+            temperature=1.0,
+            top_k=50,  # without sampling this and the others are the neutral values
+            top_p=1.0,
+            num_beams=1,
+            num_return_sequences=1,
             repetition_penalty=params.repetition_penalty,
             eos_token_id=list(loaded.eos_token_ids) or None,
             pad_token_id=loaded.eos_token_ids[0] if loaded.eos_token_ids else 0,

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -30,7 +31,7 @@ class LoadState:
     stage: str = ""
     fraction: float | None = None
     is_ready: bool = False
-    error: Exception | None = None
+    error: GlmcoreError | None = None
 
 
 class _Resident:
@@ -65,11 +66,12 @@ class ModelHost:
             if cancelled is not None and cancelled.is_set():
                 raise EngineError("Stopped while {name} was loading.", name=name)
         resident.last_used = time.monotonic()
-        if resident.state.error is not None:
-            raise resident.state.error
-        if resident.engine is None:
+        error, engine = resident.state.error, resident.engine
+        if error is not None:
+            raise _without_traceback(error)  # a new one for each, as raising changes it
+        if engine is None:
             raise EngineError("{name} was unloaded while it was waited for; ask again.", name=name)
-        return resident.engine
+        return engine
 
     def start_loading(self, name: str) -> None:
         """Begin to load in the background unless that has begun already."""
@@ -124,20 +126,21 @@ class ModelHost:
 
         try:
             with self._loading:
+                _release_memory()  # of what was unloaded while its last answer still ended
                 entry = find_model(name, self._settings)
                 resident.engine = self._build_with_room(entry, progress)
             resident.state = LoadState(is_ready=True)
         except GlmcoreError as error:
-            resident.state = replace(resident.state, error=error)
-        except Exception as error:
+            resident.state = replace(resident.state, error=_without_traceback(error))
+        except Exception as fault:
             log.exception("loading %s failed", name)
-            fault = EngineError("{name} could not be loaded ({fault}); see the server's log.", name=name, fault=error)
-            resident.state = replace(resident.state, error=fault)
+            template = "{name} could not be loaded ({fault}); see the server's log."
+            resident.state = replace(resident.state, error=EngineError(template, name=name, fault=str(fault)))
         finally:
             resident.done.set()
 
     def _build_with_room(self, entry: ModelEntry, progress: Progress) -> ChatEngine:
-        """Build the engine; unload idle models, the longest unused first, as long as memory is what is missing."""
+        """Build the engine; as long as memory is what is missing, unload the longest idle model."""
         while True:
             try:
                 return self._build(entry, self._settings, progress)
@@ -162,12 +165,25 @@ def build_transformers_engine(entry: ModelEntry, settings: Settings, progress: P
     """Load a model and put the transformers engine on it."""
     from glmcore.chat.transformers_engine import TransformersEngine
 
-    loaded = load_model(entry.name, dtype=settings.dtype, device=settings.device, settings=settings, progress=progress)
+    # By path where it has one: the name of a folder somewhere else may be another model's, or nobody's.
+    path = entry.path if entry.kind in ("folder", "gguf") else None
+    loaded = load_model(
+        path or entry.name,
+        dtype=settings.dtype,
+        device=settings.device,
+        settings=settings,
+        progress=progress,
+    )
+    loaded.name = entry.name
     engine = TransformersEngine(
         loaded, kv_cache_gib=settings.kv_cache_gib, max_batch_tokens=settings.max_batch_tokens
     )
     progress(WARMING_UP, None)
-    warm_up(engine)
+    try:
+        warm_up(engine)
+    except BaseException:
+        engine.close()  # its threads would hold the model
+        raise
     return engine
 
 
@@ -180,9 +196,13 @@ def warm_up(engine: ChatEngine) -> None:
         pass
 
 
+def _without_traceback(error: GlmcoreError) -> GlmcoreError:
+    """The same error without the frames it came through, which may hold a model's weights."""
+    return type(error).from_dict(error.to_dict())
+
+
 def _release_memory() -> None:
     gc.collect()
-    import torch
-
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")  # not imported for engines that do without
+    if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

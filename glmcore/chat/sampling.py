@@ -7,45 +7,67 @@ row can ever be chosen, so this one takes those first and looks at nothing else.
 Shapes: N requests in the step, V vocabulary, C candidates.
 """
 
+from typing import ClassVar, TypedDict
+
 import torch
 from transformers.generation.continuous_batching.cb_logits_processors import ContinuousBatchingLogitsProcessor
 from transformers.generation.continuous_batching.requests import FutureRequestState
+
+from glmcore.core.messages import GenerationParams
+
+TOP_K_OFF = 2**31 - 1
+LOWEST_TEMPERATURE = 1e-4  # as good as greedy; logits divided by much less overflow
+
+
+class Limits(TypedDict):
+    """What restricts the choice of one request's next token."""
+
+    temperature: float
+    top_k: int
+    top_p: float
+
+
+def limits_of(params: GenerationParams) -> Limits:
+    """The parameters as plain numbers for every row: greedy is a choice of one."""
+    if params.is_greedy:
+        return Limits(temperature=1.0, top_k=1, top_p=1.0)
+    temperature = max(float(params.temperature), LOWEST_TEMPERATURE)
+    return Limits(temperature=temperature, top_k=params.top_k or TOP_K_OFF, top_p=float(params.top_p))
 
 
 class CandidateSampling(ContinuousBatchingLogitsProcessor):
     """Logits processor of continuous batching for `temperature`, `top_k` and `top_p`, each per request.
 
-    Exact: the result is what temperature, top-k and top-p one after the other give. A `top_k` of the
-    vocabulary's size turns top-k off; 1 is greedy. For the CPU's synchronous loop only: a step is
-    prepared and computed by one thread, so the arguments wait here in between.
+    Exact: the result is what temperature, top-k and top-p one after the other give. For the synchronous
+    loop only: a step is prepared and computed by one thread, so the arguments wait here in between.
     """
 
-    supported_kwargs: dict[str, type] = {"temperature": float, "top_k": int, "top_p": float}
+    supported_kwargs: ClassVar[dict[str, type]] = {"temperature": float, "top_k": int, "top_p": float}
     ignored_kwargs: tuple[str, ...] = ()
 
     def __init__(self) -> None:
-        self._temperatures_N = self._top_ps_N = torch.ones(0)
-        self._top_ks_N = torch.ones(0, dtype=torch.int64)
+        self._wanted: list[Limits] = []
 
     def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
         int32_tensor.zero_()
 
     def prepare_tensor_args(self, requests_with_new_token: list[FutureRequestState]) -> torch.Tensor:
-        """Keep the arguments (N,) for the call that follows; the tensor the base class wants is unused."""
-        wanted = [request.state.logit_processor_kwargs for request in requests_with_new_token]
-        self._temperatures_N = torch.tensor([kwargs["temperature"] for kwargs in wanted])
-        self._top_ks_N = torch.tensor([kwargs["top_k"] for kwargs in wanted])
-        self._top_ps_N = torch.tensor([kwargs["top_p"] for kwargs in wanted])
-        return torch.zeros(len(wanted), dtype=torch.int32)
+        """Keep the arguments for the call that follows; the tensor the base class wants is unused."""
+        self._wanted = [request.state.logit_processor_kwargs for request in requests_with_new_token]
+        return torch.zeros(len(self._wanted), dtype=torch.int32)
 
     def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
-        """scores (N, V) float32 -> the same shape, -inf where a token must not be chosen."""
-        return restrict_to_candidates(scores, self._temperatures_N, self._top_ks_N, self._top_ps_N)
+        """Put -inf where a token must not be chosen.
+
+        There is a row for each request of the step. The last rows may be for prompts that are only read so
+        far: nothing is asked for them, and what is drawn there is thrown away.
+        """
+        num_asked = len(self._wanted)
+        scores[:num_asked] = restrict_to_candidates(scores[:num_asked], self._wanted)
+        return scores
 
 
-def restrict_to_candidates(
-    scores_NV: torch.Tensor, temperatures_N: torch.Tensor, top_ks_N: torch.Tensor, top_ps_N: torch.Tensor
-) -> torch.Tensor:
+def restrict_to_candidates(scores_NV: torch.Tensor, wanted_N: list[Limits]) -> torch.Tensor:
     """Apply temperature, then top-k, then top-p to logits.
 
     The tokens kept are the smallest set of the `top_k` most likely ones whose probability reaches
@@ -54,15 +76,23 @@ def restrict_to_candidates(
     Returns:
         Logits (N, V), -inf where a token must not be chosen.
     """
-    vocabulary = scores_NV.size(-1)
-    num_candidates = min(int(top_ks_N.max()), vocabulary)
-    if bool(((top_ks_N >= vocabulary) & (top_ps_N >= 1)).all()):
-        return scores_NV / temperatures_N[:, None]
+    if not wanted_N:
+        return scores_NV
+    device, vocabulary = scores_NV.device, scores_NV.size(-1)
+    temperatures_N1 = torch.tensor([[limits["temperature"]] for limits in wanted_N], device=device)
+    if all(limits["top_k"] >= vocabulary and limits["top_p"] >= 1 for limits in wanted_N):
+        return scores_NV / temperatures_N1
+    num_candidates = min(max(limits["top_k"] for limits in wanted_N), vocabulary)
+    top_ks_N1 = torch.tensor([[limits["top_k"]] for limits in wanted_N], device=device)
+    # Rounding may let a sum of probabilities reach 1 before its last term.
+    top_ps_N1 = torch.tensor(
+        [[limits["top_p"] if limits["top_p"] < 1 else torch.inf] for limits in wanted_N], device=device
+    )
     logits_NC, token_ids_NC = torch.topk(scores_NV, num_candidates, dim=-1)  # best first
-    logits_NC = logits_NC / temperatures_N[:, None]
-    rank_C = torch.arange(num_candidates, device=scores_NV.device)
-    logits_NC.masked_fill_(rank_C >= top_ks_N[:, None], -torch.inf)
+    logits_NC = logits_NC / temperatures_N1
+    rank_C = torch.arange(num_candidates, device=device)
+    logits_NC.masked_fill_(rank_C >= top_ks_N1, -torch.inf)
     probabilities_NC = logits_NC.softmax(dim=-1)
     mass_before_NC = probabilities_NC.cumsum(dim=-1) - probabilities_NC
-    logits_NC.masked_fill_((mass_before_NC >= top_ps_N[:, None]) & (rank_C > 0), -torch.inf)
+    logits_NC.masked_fill_((mass_before_NC >= top_ps_N1) & (rank_C > 0), -torch.inf)
     return torch.full_like(scores_NV, -torch.inf).scatter_(-1, token_ids_NC, logits_NC)

@@ -2,50 +2,65 @@
 
 from collections.abc import Callable, Sequence
 
-# A UTF-8 character has at most four bytes, so a longer unfinished tail is really invalid text.
-MAX_PENDING_TOKENS = 4
 REPLACEMENT = "\ufffd"
+# An unfinished character has at most three bytes, each of them at worst a token. So many tokens in a row
+# without a whole character are really invalid text, and are shown as such.
+MAX_PENDING_TOKENS = 16
 
 
 class IncrementalDecoder:
     """Decodes token ids as they come; the pieces joined are the text of all ids decoded at once.
 
-    Works for byte-level vocabularies (a character may span tokens) and SentencePiece ones (a leading
-    space belongs to a word but is dropped at the start of a text): each piece is what a token adds to
-    the text of the tokens just before it.
+    Works for byte-level vocabularies (a character may span tokens, and a token may end one character and
+    begin the next) and SentencePiece ones (a leading space belongs to a word but is dropped at the start of
+    a text): each token is decoded together with those just before it, and what it adds is given out.
     """
 
-    def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
+    def __init__(self, decode: Callable[[Sequence[int]], str], context: Sequence[int] = ()) -> None:
+        """`context` are the ids just before the first one, where a text is continued."""
         self._decode = decode
-        self._ids: list[int] = []
-        self._context_start = 0  # ids from here to _shown give the new ones their context
-        self._shown = 0  # ids before this one have been given out
+        self._ids = list(context)
+        self._start = 0  # the ids from here on are decoded together
+        self._given = len(decode(self._ids)) if context else 0  # characters of their text already given out
+        self._whole = len(self._ids)  # the text of the ids before this one has been given out whole
+        self._pending = 0  # tokens since the last whole character
 
     def push(self, token_ids: Sequence[int]) -> str:
         """The text that these ids complete, possibly empty."""
-        self._ids.extend(token_ids)
-        text = self._new_text()
-        if text.endswith(REPLACEMENT) and len(self._ids) - self._shown < MAX_PENDING_TOKENS:
-            return ""
-        self._advance()
-        return text
+        return "".join([self._push_one(token_id) for token_id in token_ids])
 
     def flush(self) -> str:
         """What is left at the end, an unfinished character as U+FFFD."""
         text = self._new_text()
-        self._advance()
+        self._given += len(text)
+        return text
+
+    def _push_one(self, token_id: int) -> str:
+        self._ids.append(token_id)
+        text = self._new_text()
+        if text.endswith(REPLACEMENT) and self._pending < MAX_PENDING_TOKENS:
+            text = text.rstrip(REPLACEMENT)
+            self._pending = 0 if text else self._pending + 1
+            self._given += len(text)
+        else:
+            self._move_on()
         return text
 
     def _new_text(self) -> str:
-        context = self._decode(self._ids[self._context_start : self._shown])
-        return self._decode(self._ids[self._context_start :])[len(context) :]
+        return self._decode(self._ids[self._start :])[self._given :]
 
-    def _advance(self) -> None:
-        self._context_start, self._shown = self._shown, len(self._ids)
+    def _move_on(self) -> None:
+        """Everything is given out: keep only the newest ids as the context of the next."""
+        newest = self._decode(self._ids[self._whole :])
+        if newest:  # a control token or a lone space would be no context
+            self._start, self._given = self._whole, len(newest)
+        else:
+            self._given = len(self._decode(self._ids[self._start :]))
+        self._whole, self._pending = len(self._ids), 0
 
 
 class StopStrings:
-    """Cuts a stream of text at the first of several stop strings, which may span pieces."""
+    """Cuts a stream of text before the first of several stop strings to be complete; it may span pieces."""
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(stops)
@@ -57,15 +72,22 @@ class StopStrings:
         if not self._stops:
             return piece
         text = self._held + piece
-        starts = [at for at in (text.find(stop) for stop in self._stops) if at >= 0]
-        if starts:
+        # The earliest end wins, so that the cut does not depend on how the text came in pieces.
+        ends = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
+        if ends:
             self.found, self._held = True, ""
-            return text[: min(starts)]
-        keep = max((n for stop in self._stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
+            return text[: min(ends)[1]]
+        shown = len(text) - max(_overlap(text, stop) for stop in self._stops)
+        self._held = text[shown:]
+        return text[:shown]
 
     def flush(self) -> str:
         """What was held back, once no more text can come."""
         held, self._held = self._held, ""
         return held
+
+
+def _overlap(text: str, stop: str) -> int:
+    """How many characters at the end of a text could be the start of a stop string."""
+    longest = min(len(stop) - 1, len(text))
+    return next((count for count in range(longest, 0, -1) if text.endswith(stop[:count])), 0)

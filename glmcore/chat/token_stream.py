@@ -5,7 +5,7 @@ thread, so that no reader slows the engine or another reader.
 """
 
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from glmcore.chat.engine import Usage
 from glmcore.chat.text import IncrementalDecoder, StopStrings
@@ -14,7 +14,10 @@ from glmcore.core.messages import StopReason
 
 
 class TokenStream:
-    """A `TextStream` fed with token ids: the engine calls `put`, then `finish` or `fail` once."""
+    """A `TextStream` fed with token ids: the engine calls `put`, then `finish` or `fail`.
+
+    The first end counts; `cancel` is one too.
+    """
 
     def __init__(
         self,
@@ -23,9 +26,13 @@ class TokenStream:
         prompt_tokens: int,
         turns_left_out: int = 0,
         stop: Sequence[str] = (),
+        end_ids: Collection[int] = (),
+        context: Sequence[int] = (),
     ) -> None:
-        self._decoder = IncrementalDecoder(decode)
+        """`end_ids` are counted but never shown; `context` are the ids that a continued answer follows."""
+        self._decoder = IncrementalDecoder(decode, context)
         self._stop_strings = StopStrings(stop)
+        self._end_ids = frozenset(end_ids)
         self._pipe: queue.SimpleQueue[list[int] | StopReason | Exception] = queue.SimpleQueue()
         self._prompt_tokens = prompt_tokens
         self._turns_left_out = turns_left_out
@@ -59,31 +66,39 @@ class TokenStream:
         return 0 if self.stop_reason or self._completion_tokens else self._ahead()
 
     def cancel(self) -> None:
-        self._cancel()
-        self._pipe.put(StopReason.CANCELLED)
+        if self.stop_reason is None:
+            self._cancel()
+            self._pipe.put(StopReason.CANCELLED)
 
     def __iter__(self) -> Iterator[str]:
-        while self.stop_reason is None:
-            item = self._pipe.get()
-            if isinstance(item, Exception):
-                self.stop_reason = StopReason.ERROR
-                raise _as_engine_error(item) from item
-            if isinstance(item, StopReason):
-                yield from self._end(item)
-            else:
-                yield from self._read(item)
+        try:
+            while self.stop_reason is None:
+                item = self._pipe.get()
+                if isinstance(item, Exception):
+                    yield from self._end(StopReason.ERROR)
+                    raise _as_engine_error(item) from item
+                if isinstance(item, StopReason):
+                    yield from self._end(item)
+                else:
+                    yield from self._read(item)
+        finally:
+            if self.stop_reason is None:  # its reader went away: nobody wants the rest
+                self.cancel()
+                self.stop_reason = StopReason.CANCELLED
 
     def _read(self, token_ids: list[int]) -> Iterator[str]:
         self._completion_tokens += len(token_ids)
-        if text := self._stop_strings.push(self._decoder.push(token_ids)):
-            yield text
+        shown_ids = [token_id for token_id in token_ids if token_id not in self._end_ids]
+        text = self._stop_strings.push(self._decoder.push(shown_ids))
         if self._stop_strings.found:
             self.stop_reason = StopReason.STOP_STRING
             self._cancel()
+        if text:
+            yield text
 
     def _end(self, reason: StopReason) -> Iterator[str]:
         text = self._stop_strings.push(self._decoder.flush())
-        found = self._stop_strings.found
+        found = self._stop_strings.found and reason is not StopReason.ERROR
         self.stop_reason = StopReason.STOP_STRING if found else reason
         if text := text + self._stop_strings.flush():
             yield text

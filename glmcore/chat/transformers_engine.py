@@ -8,20 +8,24 @@ from glmcore.chat.generate_queue import GenerateQueue
 from glmcore.chat.token_stream import TokenStream
 from glmcore.core.messages import ChatRequest, GenerationParams, Message
 from glmcore.models import LoadedModel
-from glmcore.models.devices import choose_device, describe_devices
+from glmcore.models.devices import GIB, choose_device, describe_devices
+from glmcore.models.memory import SMALLEST_CACHE_TOKENS
 from glmcore.models.prompts import fit_window
 
-GIB = 1024**3
 # Share of the free memory for the key/value cache where the settings leave it open. A CPU shares its
 # memory with everything else, and 1 GiB holds tens of thousands of tokens of the models run there.
 GPU_CACHE_SHARE = 0.5
 CPU_CACHE_SHARE, CPU_CACHE_MAX_BYTES = 0.1, GIB
+FULL_WINDOWS = 16  # a cache for more full conversations than this would only hold old ones
+CONTEXT_TOKENS = 8  # of a begun answer, for the spacing of what follows it
 
 
 class TransformersEngine:
     """A `ChatEngine` over one loaded model."""
 
-    def __init__(self, loaded: LoadedModel, *, kv_cache_gib: float = 0.0, max_batch_tokens: int = 512) -> None:
+    def __init__(
+        self, loaded: LoadedModel, *, kv_cache_gib: float = 0.0, max_batch_tokens: int = 512
+    ) -> None:
         self.loaded = loaded
         self.model_name = loaded.name
         self.default_params: GenerationParams = loaded.default_params
@@ -29,14 +33,16 @@ class TransformersEngine:
         self.window: int = loaded.window
         self._queue = GenerateQueue(loaded)
         self._batched: BatchedGeneration | None = None
-        if loaded.can_batch:
-            cache_bytes = int(kv_cache_gib * GIB) or default_cache_bytes(loaded.device)
-            self._batched = BatchedGeneration(loaded, cache_bytes=cache_bytes, max_batch_tokens=max_batch_tokens)
+        if loaded.can_batch and loaded.kv_bytes_per_token:
+            cache_tokens = choose_cache_tokens(loaded, kv_cache_gib)
+            self._batched = BatchedGeneration(
+                loaded, cache_tokens=cache_tokens, max_batch_tokens=max_batch_tokens
+            )
             # A request larger than the whole cache could never be scheduled.
-            self.window = min(loaded.window, self._batched.cache_tokens - PAGE_TOKENS)
+            self.window = min(loaded.window, cache_tokens - PAGE_TOKENS)
 
     def submit(self, request: ChatRequest) -> TokenStream:
-        continues = request.messages[-1].role == "assistant"
+        continues = bool(request.messages) and request.messages[-1].role == "assistant"
         fitted = fit_window(
             lambda messages: self.loaded.prompt_ids(messages, continue_last=continues),
             request.messages,
@@ -49,6 +55,8 @@ class TransformersEngine:
             prompt_tokens=len(fitted.ids),
             turns_left_out=fitted.turns_left_out,
             stop=params.stop,
+            end_ids=self.loaded.eos_token_ids,
+            context=fitted.ids[-CONTEXT_TOKENS:] if continues else (),
         )
         self._generation_for(params).start(stream, fitted.ids, params)
         return stream
@@ -65,13 +73,18 @@ class TransformersEngine:
             self._batched.close()
 
     def _generation_for(self, params: GenerationParams) -> BatchedGeneration | GenerateQueue:
-        needs_own_sampling = params.repetition_penalty != 1.0 or (params.seed is not None and not params.is_greedy)
-        return self._queue if self._batched is None or needs_own_sampling else self._batched
+        has_seed = params.seed is not None and not params.is_greedy
+        if self._batched is None or has_seed or params.repetition_penalty != 1.0:
+            return self._queue
+        return self._batched
 
 
-def default_cache_bytes(device: str) -> int:
-    """Memory for the key/value cache when the settings leave it open, from what is free now."""
-    free = choose_device(device, describe_devices()).free_bytes
-    if device == "cpu":
-        return min(int(free * CPU_CACHE_SHARE), CPU_CACHE_MAX_BYTES)
-    return int(free * GPU_CACHE_SHARE)
+def choose_cache_tokens(loaded: LoadedModel, kv_cache_gib: float) -> int:
+    """Size of the key/value cache: what the settings say; where they leave it open, from what is free now."""
+    if kv_cache_gib:
+        return max(int(kv_cache_gib * GIB) // loaded.kv_bytes_per_token, SMALLEST_CACHE_TOKENS)
+    free = choose_device(loaded.device, describe_devices()).free_bytes
+    on_cpu = loaded.device == "cpu"
+    share = min(free * CPU_CACHE_SHARE, CPU_CACHE_MAX_BYTES) if on_cpu else free * GPU_CACHE_SHARE
+    tokens = min(int(share) // loaded.kv_bytes_per_token, FULL_WINDOWS * loaded.window)
+    return max(tokens, SMALLEST_CACHE_TOKENS)

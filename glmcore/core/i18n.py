@@ -57,7 +57,7 @@ def nearest_language(preferred: str | None) -> str:
 
 def terminal_language() -> str:
     """The language of the terminal, by the usual variables in their usual order."""
-    names = ("GLMCORE_LANGUAGE", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+    names = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
     return nearest_language(next((os.environ[name] for name in names if os.environ.get(name)), None))
 
 

@@ -105,9 +105,7 @@ def _from_file(environ: Mapping[str, str], config_file: Path | None) -> list[tup
     found = []
     for name, value in table.items():
         if name not in known:
-            raise ConfigError(
-                "{place}: unknown setting {name!r}{hint}.", place=path, name=name, hint=_hint(name, known)
-            )
+            raise _unknown(path, name, known)
         found.append((name, _parse(known[name], value, f"{path}: {name}"), str(path)))
     return found
 
@@ -121,9 +119,15 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, Any, str]]:
     return found
 
 
-def _hint(name: str, known: Mapping[str, Any]) -> str:
+def _unknown(path: Path, name: str, known: Mapping[str, Any]) -> ConfigError:
     near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    if near:
+        return ConfigError(
+            "{path}: unknown setting {name!r}; did you mean {near!r}?", path=path, name=name, near=near[0]
+        )
+    return ConfigError(
+        "{path}: unknown setting {name!r}; see the README for those there are.", path=path, name=name
+    )
 
 
 def _parse(entry: Any, value: Any, place: str) -> Any:

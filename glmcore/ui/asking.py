@@ -3,10 +3,11 @@
 Each stores first, then starts the answer.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from glmcore.chat.answers import RunningAnswer
-from glmcore.core.errors import GlmcoreError
+from glmcore.core.errors import EngineError, GlmcoreError, NotFoundError
 from glmcore.core.messages import AnswerFacts, ChatRequest, GenerationParams, Message, StopReason
 from glmcore.history import Conversation, HistoryStore, StoredMessage
 from glmcore.ui.services import Services
@@ -31,13 +32,18 @@ class StoredAnswer:
         self._messages.save_text(self._owner, self._message_id, text)
 
     def finish(self, text: str, facts: AnswerFacts) -> None:
-        self._messages.finish_answer(self._owner, self._message_id, text, facts)
+        with suppress(NotFoundError):  # its conversation was deleted meanwhile
+            self._messages.finish_answer(self._owner, self._message_id, text, facts)
 
 
 def store_question(
     services: Services, owner: str, conversation_id: str | None, text: str, options: AnswerOptions
 ) -> tuple[Conversation, StoredMessage]:
-    """Store a question at the end of a conversation, or of a new one; `answer` it next."""
+    """Store a question at the end of a conversation, or of a new one; `answer` it next.
+
+    Raises:
+        EngineError: an answer is being written there, so the question would follow half of it.
+    """
     history = services.history
     if conversation_id is None:
         conversation = history.conversations.create(
@@ -45,6 +51,11 @@ def store_question(
         )
     else:
         conversation = history.conversations.get(owner, conversation_id)
+        if services.answers.get(conversation.leaf_id or "") is not None:
+            raise EngineError(
+                "An answer is being written in this conversation, asked for in another window perhaps; "
+                "stop it or wait for its end, then ask."
+            )
     return conversation, history.messages.add_question(owner, conversation.id, conversation.leaf_id, text)
 
 

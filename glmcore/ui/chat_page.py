@@ -8,8 +8,8 @@ from glmcore.core.messages import GenerationParams
 from glmcore.history import Conversation, PathEntry
 from glmcore.ui.asking import AnswerOptions, answer, store_question
 from glmcore.ui.conversation_list import show_conversations
-from glmcore.ui.model_panel import pick_model, show_load_state
-from glmcore.ui.parameters import are_untouched, put_params, show_parameters
+from glmcore.ui.model_panel import MODEL_KEY, pick_model, show_load_state
+from glmcore.ui.parameters import are_untouched, is_prompt_untouched, put_params, show_parameters
 from glmcore.ui.services import Services, services
 from glmcore.ui.session import OWNER, go_to, open_conversation_id
 from glmcore.ui.text import _, error_text
@@ -18,21 +18,24 @@ from glmcore.ui.transcript import Transcript, path_limit
 RESTORED_KEY = "restored_conversation"
 DEFAULTS_KEY = "defaults_of_model"
 NOTICE_KEY = "notice"
+QUESTION_KEY = "question"
+DRAFT_KEY = "draft"  # a question that could not be stored, for the input box of the next run
 
 
 def show() -> None:
     shared = services()
+    question = st.session_state.get(QUESTION_KEY)  # an input that is drawn disabled drops it
     conversation = _open_conversation(shared)
     path = _path(shared, conversation)
+    running = _running_answer(shared, path)
     _restore_parameters(conversation)
     model = _show_header(shared, conversation, path)
-    options = _show_sidebar(shared, conversation, model)
+    options = _show_sidebar(shared, conversation, model, is_answering=running is not None)
     show_load_state(shared, model)
-    running = _running_answer(shared, path)
-    question = _show_bottom(running)
-    _show_notice()
+    _show_bottom(running)
     if question and question.strip():
         _ask(shared, conversation, question, options)
+    _show_notice()
     if conversation is None:
         _show_welcome(shared, options)
     else:
@@ -63,14 +66,20 @@ def _path(shared: Services, conversation: Conversation | None) -> list[PathEntry
 
 
 def _restore_parameters(conversation: Conversation | None) -> None:
-    """Opening a conversation brings its parameters and model back, once."""
+    """Opening a conversation brings its parameters and model back, once; a new chat leaves them behind.
+
+    What a person has set stays, in a new chat too.
+    """
     conversation_id = conversation.id if conversation else None
     if st.session_state.get(RESTORED_KEY) == conversation_id:
         return
     st.session_state[RESTORED_KEY] = conversation_id
     if conversation is not None:
         put_params(conversation.params or GenerationParams(), conversation.system_prompt)
-        st.session_state["model"] = conversation.model
+        st.session_state[MODEL_KEY] = conversation.model
+    elif are_untouched() and is_prompt_untouched():
+        put_params(GenerationParams(), "")
+        st.session_state[DEFAULTS_KEY] = None  # the model's own follow
 
 
 def _show_header(shared: Services, conversation: Conversation | None, path: list[PathEntry]) -> str:
@@ -96,9 +105,11 @@ def _show_context_meter(shared: Services, model: str, path: list[PathEntry]) -> 
         st.progress(min(used / engine.window, 1.0), label)
 
 
-def _show_sidebar(shared: Services, conversation: Conversation | None, model: str) -> AnswerOptions:
+def _show_sidebar(
+    shared: Services, conversation: Conversation | None, model: str, *, is_answering: bool
+) -> AnswerOptions:
     with st.sidebar:
-        show_conversations(shared, conversation.id if conversation else None)
+        show_conversations(shared, conversation.id if conversation else None, is_answering=is_answering)
         with st.expander(_("Parameters"), icon=":material/tune:", expanded=True):
             _apply_model_defaults(shared, conversation, model)
             params, system_prompt = show_parameters(shared)
@@ -121,14 +132,15 @@ def _running_answer(shared: Services, path: list[PathEntry]) -> RunningAnswer | 
     return shared.answers.get(path[-1].message.id)
 
 
-def _show_bottom(running: RunningAnswer | None) -> str | None:
+def _show_bottom(running: RunningAnswer | None) -> None:
+    if DRAFT_KEY in st.session_state:
+        st.session_state[QUESTION_KEY] = st.session_state.pop(DRAFT_KEY)
     with st.bottom:
         placeholder = _("Ask a question") if running is None else _("An answer is being written")
         with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
-            question = st.chat_input(placeholder, key="question", disabled=running is not None)
+            st.chat_input(placeholder, key=QUESTION_KEY, disabled=running is not None)
             if running is not None:
                 st.button(_("Stop"), icon=":material/stop_circle:", on_click=running.cancel, key="stop")
-    return question
 
 
 def _ask(shared: Services, conversation: Conversation | None, question: str, options: AnswerOptions) -> None:
@@ -140,13 +152,17 @@ def _ask(shared: Services, conversation: Conversation | None, question: str, opt
         st.error(error_text(error), icon=":material/error:")
         st.caption(_("Your question was not stored; here it is to copy:"))
         st.code(question, language=None, wrap_lines=True)
+        st.session_state[DRAFT_KEY] = question
         return
+    refused: GlmcoreError | None = None
+    try:
+        answer(shared, stored, stored_in, options)  # before any use of `st`, which may end this run
+    except GlmcoreError as error:
+        refused = error
+    if refused is not None:
+        st.session_state[NOTICE_KEY] = refused
     st.session_state[RESTORED_KEY] = stored_in.id  # the sliders stand as the person set them
     go_to(stored_in.id)
-    try:
-        answer(shared, stored, stored_in, options)
-    except GlmcoreError as error:
-        st.session_state[NOTICE_KEY] = error
     st.rerun()
 
 
@@ -164,6 +180,8 @@ def _show_welcome(shared: Services, options: AnswerOptions) -> None:
         _("Write a short poem about the sea."),
         _("Write a Python function that reverses a string."),
     )
-    chosen = st.pills(_("Suggestions"), suggestions, key="suggestion", label_visibility="collapsed")
+    # Buttons and not pills: a pill stays chosen and would ask again when this is next drawn.
+    with st.container(horizontal=True):
+        chosen = [text for at, text in enumerate(suggestions) if st.button(text, key=f"suggestion_{at}")]
     if chosen:
-        _ask(shared, None, chosen, options)
+        _ask(shared, None, chosen[0], options)

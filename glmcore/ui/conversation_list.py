@@ -1,18 +1,23 @@
 """The sidebar's list of conversations: new, open, rename, delete."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
+from glmcore.core.errors import GlmcoreError
 from glmcore.history import Conversation
+from glmcore.ui.markdown import plain
 from glmcore.ui.services import Services
-from glmcore.ui.session import CONVERSATION_PARAM, OWNER, go_to
-from glmcore.ui.text import _
+from glmcore.ui.session import OWNER, go_to, open_conversation_id
+from glmcore.ui.text import _, error_text
 
 PAGE_SIZE = 20
 ROWS_WITHOUT_SCROLLING, LIST_HEIGHT = 6, 270  # leaves the sliders below in sight; pixels
 SHOWN_KEY = "shown_conversations"
 
 
-def show_conversations(services: Services, open_id: str | None) -> None:
+def show_conversations(services: Services, open_id: str | None, *, is_answering: bool) -> None:
+    """The list; the open conversation can be renamed and deleted, but not while an answer is written."""
     if st.button(_("New chat"), icon=":material/add_comment:", width="stretch", key="new_chat"):
         go_to(None)
         st.rerun()
@@ -27,7 +32,10 @@ def show_conversations(services: Services, open_id: str | None) -> None:
         gap="xxsmall",
     ):
         for conversation in conversations[:limit]:
-            _show_row(services, conversation, is_open=conversation.id == open_id)
+            if conversation.id == open_id:
+                _show_open_row(services, conversation, is_answering=is_answering)
+            else:
+                _show_row(conversation)
         if len(conversations) > limit and st.button(
             _("Show more"), type="tertiary", key="more_conversations"
         ):
@@ -35,15 +43,20 @@ def show_conversations(services: Services, open_id: str | None) -> None:
             st.rerun()
 
 
-def _show_row(services: Services, conversation: Conversation, *, is_open: bool) -> None:
-    title = conversation.title or _("Untitled")
-    if not is_open:
-        if st.button(title, type="tertiary", key=f"open_{conversation.id}", width="stretch", wrap=False):
-            go_to(conversation.id)
-            st.rerun()
-        return
+def _label(conversation: Conversation) -> str:
+    return plain(conversation.title) or _("Untitled")
+
+
+def _show_row(conversation: Conversation) -> None:
+    key = f"open_{conversation.id}"
+    if st.button(_label(conversation), type="tertiary", key=key, width="stretch", wrap=False):
+        go_to(conversation.id)
+        st.rerun()
+
+
+def _show_open_row(services: Services, conversation: Conversation, *, is_answering: bool) -> None:
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="xxsmall"):
-        st.button(title, key=f"open_{conversation.id}", width="stretch", wrap=False)
+        st.button(_label(conversation), key=f"open_{conversation.id}", width="stretch", wrap=False)
         actions = {"rename": _("Rename"), "delete": _("Delete")}
         chosen = st.menu_button(
             "",
@@ -53,7 +66,10 @@ def _show_row(services: Services, conversation: Conversation, *, is_open: bool) 
             type="tertiary",
             key="conversation_menu",
             help=_("Rename or delete this conversation"),
+            disabled=is_answering,
         )
+    if is_answering:  # a dialog would not be served before the answer is drawn, and be closed then
+        return
     if chosen == "rename":
         _rename(services, conversation)
     elif chosen == "delete":
@@ -65,8 +81,7 @@ def _rename(services: Services, conversation: Conversation) -> None:
     def dialog() -> None:
         title = st.text_input(_("Title"), conversation.title, max_chars=120)
         if st.button(_("Save"), type="primary", disabled=not title.strip()):
-            services.history.conversations.rename(OWNER, conversation.id, title.strip())
-            st.rerun()
+            _close_after(lambda: services.history.conversations.rename(OWNER, conversation.id, title.strip()))
 
     dialog()
 
@@ -78,7 +93,7 @@ def _delete(services: Services, conversation: Conversation) -> None:
         st.write(_("This deletes the conversation with all versions of its messages. It cannot be undone."))
         with st.container(horizontal=True):
             if st.button(_("Delete"), type="primary"):
-                _delete_now(services, conversation)
+                _close_after(lambda: _delete_now(services, conversation))
             if st.button(_("Keep")):
                 st.rerun()
 
@@ -91,6 +106,15 @@ def _delete_now(services: Services, conversation: Conversation) -> None:
         if running is not None:
             running.cancel()
     services.history.conversations.delete(OWNER, conversation.id)
-    if st.query_params.get(CONVERSATION_PARAM) == conversation.id:
+    if open_conversation_id() == conversation.id:
         go_to(None)
-    st.rerun()
+
+
+def _close_after(action: Callable[[], None]) -> None:
+    """Do what a dialog is for and close it, or say in it why not: the page does not see its errors."""
+    try:
+        action()
+    except GlmcoreError as error:
+        st.error(error_text(error), icon=":material/error:")
+    else:
+        st.rerun()

@@ -1,9 +1,13 @@
 """The model picker, and how far its model is: loading is visible, a failure is said."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from glmcore.chat.model_host import LoadState
-from glmcore.models import ModelEntry, list_models
+from glmcore.core.errors import GlmcoreError
+from glmcore.models import ModelEntry, find_model, list_models
+from glmcore.ui.markdown import plain
 from glmcore.ui.services import Services
 from glmcore.ui.text import _, error_text
 
@@ -53,7 +57,7 @@ def _follow_loading(services: Services, name: str) -> None:
         st.rerun()
     else:
         text = _(state.stage) if state.stage else _("Starting")
-        st.progress(state.fraction or 0.0, f"{name}: {text}")
+        st.progress(state.fraction or 0.0, f"{plain(name)}: {text}")
 
 
 def _show_error(services: Services, name: str, state: LoadState) -> None:
@@ -65,16 +69,27 @@ def _show_error(services: Services, name: str, state: LoadState) -> None:
 
 
 def show_models(services: Services) -> None:
-    """Every model that is here, with its state and the button that changes it."""
-    for entry in list_models(services.settings):
+    """Every model that is here, and the configured one, with its state and the button that changes it."""
+    for entry in _entries(services):
         _show_model(services, entry)
+
+
+def _entries(services: Services) -> list[ModelEntry]:
+    entries, configured = list_models(services.settings), services.settings.model
+    if configured in [entry.name for entry in entries]:
+        return entries
+    try:  # a path, or a name of the hub
+        found = replace(find_model(configured, services.settings), name=configured)
+    except GlmcoreError:  # loading it says what is wrong
+        found = ModelEntry(configured, None, "folder", None, is_ready=True)
+    return [found, *entries]
 
 
 def _show_model(services: Services, entry: ModelEntry) -> None:
     state = services.models.state(entry.name)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{entry.name}**", width="stretch")
+            st.markdown(f"**{plain(entry.name)}**", width="stretch")
             _show_button(services, entry.name, state)
         st.caption(_describe(entry, state))
         show_load_state(services, entry.name)
@@ -96,9 +111,7 @@ def _show_button(services: Services, name: str, state: LoadState | None) -> None
 
 
 def _describe(entry: ModelEntry, state: LoadState | None) -> str:
-    parts = [entry.detail] if entry.detail else []
+    parts = [_(entry.detail)] if entry.detail else []
     if entry.bytes:
         parts.append(_("{size:.2f} GB on disk", size=entry.bytes / 1e9))
-    if not entry.is_ready:
-        parts.append(_("is fetched when first needed"))
     return " · ".join(parts)

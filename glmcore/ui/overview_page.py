@@ -4,6 +4,7 @@ import time
 
 import streamlit as st
 
+from glmcore.ui.markdown import plain
 from glmcore.ui.model_panel import show_models
 from glmcore.ui.services import Services, services
 from glmcore.ui.session import CHAT_PAGE, CONVERSATION_PARAM, OWNER
@@ -35,7 +36,7 @@ def _show_recent(shared: Services) -> None:
     st.subheader(_("Latest conversations"))
     for conversation in conversations:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(conversation.updated_at))
-        label = f"{conversation.title or _('Untitled')} · {when}"
+        label = f"{plain(conversation.title) or _('Untitled')} · {when}"
         st.page_link(
             CHAT_PAGE,
             label=label,

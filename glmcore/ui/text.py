@@ -4,7 +4,9 @@ from typing import Any
 
 import streamlit as st
 
+from glmcore.core.errors import ConfigError
 from glmcore.core.i18n import LANGUAGES, nearest_language, translate, translate_error, translate_plural
+from glmcore.ui.markdown import plain
 from glmcore.ui.services import settings
 
 LANGUAGE_KEY = "language"
@@ -15,7 +17,10 @@ def language() -> str:
     chosen = st.session_state.get(LANGUAGE_KEY)
     if chosen in LANGUAGES:
         return str(chosen)
-    fixed = settings().language
+    try:
+        fixed = settings().language
+    except ConfigError:  # said by the page, in the browser's language
+        fixed = "auto"
     return fixed if fixed in LANGUAGES else nearest_language(st.context.locale)
 
 
@@ -31,12 +36,12 @@ def plural(singular: str, plural_form: str, count: int, **values: Any) -> str:
 
 
 def error_text(error: BaseException) -> str:
-    """The sentence of an error for the reader."""
-    return translate_error(error, language())
+    """The sentence of an error for the reader, as Markdown; names in it are shown as they are."""
+    return plain(translate_error(error, language()))
 
 
 def choose_language() -> None:
-    """The language switch; it remembers for the session and in the address (`?lang=`)."""
+    """The language switch; it remembers for the session."""
     st.session_state.setdefault(LANGUAGE_KEY, language())
     st.segmented_control(
         _("Language"),

@@ -14,19 +14,24 @@ from tests.fakes import FakeEngine
 
 
 class Screen(io.StringIO):
-    """A screen that calls back with everything on it whenever something is written."""
+    """A screen on which a text, when it first comes, makes something happen."""
 
-    def __init__(self, *, is_terminal=False, on_write=lambda text: None):
+    def __init__(self, events=(), *, is_terminal=False):
         super().__init__()
-        self._is_terminal, self._on_write = is_terminal, on_write
+        self._events, self._is_terminal = dict(events), is_terminal
 
     def isatty(self):
         return self._is_terminal
 
     def write(self, text):
         written = super().write(text)
-        self._on_write(self.getvalue())
+        for awaited in [awaited for awaited in self._events if awaited in self.getvalue()]:
+            self._events.pop(awaited)()
         return written
+
+
+def press_ctrl_c():
+    signal.raise_signal(signal.SIGINT)
 
 
 def talk(engine, *lines, screen=None, language="en", **more):
@@ -49,18 +54,6 @@ def said(request):
     return [(message.role, message.content) for message in request.messages]
 
 
-def press_ctrl_c_at(text):
-    """Press Ctrl+C once, when this text comes onto the screen."""
-    pressed = []
-
-    def on_write(shown):
-        if text in shown and not pressed:
-            pressed.append(True)
-            signal.raise_signal(signal.SIGINT)
-
-    return on_write
-
-
 def test_question_is_answered_and_the_next_one_knows_it():
     engine = FakeEngine(["Paris.", "The Seine."])
     code, shown = talk(engine, "Capital of France?", "Its river?", system="Be brief.")
@@ -76,16 +69,15 @@ def test_question_is_answered_and_the_next_one_knows_it():
 
 def test_text_is_shown_piece_by_piece():
     gate = threading.Semaphore(1)
-    seen = []
+    steps = []
 
-    def on_write(shown):
-        if "fake: " in shown and (not seen or shown != seen[-1]):
-            seen.append(shown)
-            gate.release()
+    def look():
+        steps.append(screen.getvalue().split("fake: ")[1])
+        gate.release()
 
-    talk(FakeEngine(["one two three"], gate=gate), "count", screen=Screen(on_write=on_write))
-    answers = [shown.split("fake: ")[1] for shown in seen]
-    assert "one" in answers and "one two" in answers and "one two three" in answers
+    screen = Screen({"one": look, "two": look, "three": look})
+    talk(FakeEngine(["one two three"], gate=gate), "count", screen=screen)
+    assert steps == ["one", "one two", "one two three"]
 
 
 def test_empty_line_is_not_sent():
@@ -114,26 +106,21 @@ def test_clear_clears_a_screen_that_is_a_terminal():
     assert len(greeting) == 2 and greeting[1].startswith("Chat with fake")
 
 
-def test_ctrl_c_stops_the_answer_and_keeps_the_part():
-    engine = FakeEngine(["one two three four", "And?"], gate=threading.Semaphore(2))
-    screen = Screen(on_write=press_ctrl_c_at("one two"))
-    code, shown = talk(engine, "count", KeyboardInterrupt(), screen=screen)
+def test_ctrl_c_stops_the_answer_and_the_talk_goes_on_with_the_part():
+    gate = threading.Semaphore(2)
+    engine = FakeEngine(["one two three four", "five"], gate=gate)
+    screen = Screen({"one two": press_ctrl_c, "(Stopped": gate.release})
+    code, shown = talk(engine, "count", "go on", screen=screen)
     assert code == 0
-    assert "one two\n(Stopped; the part that came is kept.)" in shown
-
-
-def test_conversation_goes_on_after_a_stopped_answer():
-    engine = FakeEngine(["one two three four"], gate=threading.Semaphore(2))
-    talk(engine, "count", "go on", screen=Screen(on_write=press_ctrl_c_at("one two")))
+    assert "fake: one two\n(Stopped; the part that came is kept.)" in shown
     assert said(engine.requests[1]) == [("user", "count"), ("assistant", "one two"), ("user", "go on")]
 
 
 def test_stopped_answer_without_text_is_forgotten_with_its_question():
-    engine = FakeEngine(["never", "yes"], gate=threading.Semaphore(0))
-    screen = Screen(on_write=press_ctrl_c_at("fake: "))
-    gate_opener = threading.Timer(0.5, engine._gate.release, [5])
-    gate_opener.start()
-    talk(engine, "first", "second", screen=screen)
+    gate = threading.Semaphore(0)
+    engine = FakeEngine(["never", "yes"], gate=gate)
+    threading.Timer(0.2, press_ctrl_c).start()
+    talk(engine, "first", "second", screen=Screen({"(Stopped": gate.release}))
     assert said(engine.requests[1]) == [("user", "second")]
 
 

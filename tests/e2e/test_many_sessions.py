@@ -7,9 +7,8 @@ import pytest
 
 from glmcore.core.messages import GenerationParams
 from glmcore.history import HistoryStore, open_history
-
-from .conftest import Dashboard
-from .websocket_session import PageSession
+from tests.e2e.dashboard import Dashboard
+from tests.e2e.websocket_session import PageSession
 
 pytestmark = pytest.mark.browser
 

@@ -1,4 +1,4 @@
-"""One Streamlit session without a browser: speaks the page's websocket protocol, sees the texts that are shown."""
+"""One Streamlit session without a browser: speaks the page's protocol and sees the texts that are shown."""
 
 import asyncio
 from typing import Any
@@ -64,7 +64,9 @@ class PageSession:
             message = ForwardMsg.FromString(raw)
             kind = message.WhichOneof("type")
             if kind == "new_session":
-                is_finished, self._page_hash = False, message.new_session.page_script_hash
+                is_finished = False
+            elif kind == "navigation":
+                self._page_hash = message.navigation.page_script_hash
             elif kind == "script_finished":
                 is_finished = is_finished or message.script_finished in FINISHED
             elif kind == "page_info_changed":

@@ -1,0 +1,30 @@
+"""`python -m benchmarks [engine] [memory] [page]`: measure, and exit with 1 when a target is missed."""
+
+import sys
+from collections.abc import Callable, Iterator
+
+from benchmarks import engine, page
+from benchmarks.report import Measurement
+
+BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
+    "engine": engine.measure,
+    "memory": engine.measure_memory,
+    "page": page.measure,
+}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"unknown benchmark {unknown[0]!r}; choose from {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    missed = 0
+    for name in names or BENCHMARKS:
+        for measurement in BENCHMARKS[name]():
+            print(measurement.line(), flush=True)
+            missed += not measurement.is_met
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
