@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from glmcore.chat.engine import ChatEngine, TextStream
-from glmcore.core.errors import EngineError, GlmcoreError, StorageError
+from glmcore.core.errors import EngineError, GlmcoreError, NotFoundError, StorageError
 from glmcore.core.messages import AnswerFacts, ChatRequest, StopReason
 
 log = logging.getLogger(__name__)
 
 SAVE_EVERY_SECONDS = 1.0
+STORE_AGAIN_SECONDS = 5.0  # how soon an answer that could not be stored is tried again
 
 # The engine that answers a request, which may first have to load; gives up when the event is set.
 EngineFor = Callable[[ChatRequest, threading.Event], ChatEngine]
@@ -85,7 +86,7 @@ class RunningAnswer:
 
     # The making, by the registry's thread.
 
-    def _make(self, engine_for: EngineFor, sink: AnswerSink) -> None:
+    def _make(self, engine_for: EngineFor, sink: AnswerSink) -> AnswerFacts:
         reason = StopReason.ERROR
         fault: GlmcoreError | None = None
         try:
@@ -100,13 +101,9 @@ class RunningAnswer:
             fault = EngineError(
                 "The answer failed with an unexpected error ({fault}); see the server's log.", fault=error
             )
-        facts = self._build_facts(reason, fault)
-        try:
-            sink.finish(self._text, facts)
-        except Exception as error:
-            log.exception("answer %s could not be stored", self.id)
-            lost = StorageError("The answer could not be stored ({fault}); copy what is shown.", fault=error)
-            facts = replace(facts, error=lost.to_dict())
+        return self._build_facts(reason, fault)
+
+    def _end(self, facts: AnswerFacts) -> None:
         with self._changed:
             self._facts = facts
             self._stream = None  # it holds the model, and a page may hold this answer for long
@@ -165,14 +162,16 @@ class AnswerRegistry:
         self._max_running = max_running
         self._answers: dict[str, RunningAnswer] = {}
         self._lock = threading.Lock()
+        self._is_closing = threading.Event()
 
     def check_room(self) -> None:
         """Raise EngineError when as many answers run or wait as are allowed."""
-        if len(self._answers) >= self._max_running:
+        running = self.num_running()
+        if running >= self._max_running:
             raise EngineError(
                 "{running} answers are already running or waiting, which is the limit; "
                 "ask again in a moment.",
-                running=len(self._answers),
+                running=running,
             )
 
     def start(
@@ -192,7 +191,7 @@ class AnswerRegistry:
             return self._answers.get(answer_id)
 
     def num_running(self) -> int:
-        return len(self._answers)
+        return sum(1 for answer in list(self._answers.values()) if not answer.is_done)
 
     def close(self, timeout: float) -> None:
         """Stop every answer and wait until they are stored, at most `timeout` seconds."""
@@ -204,10 +203,34 @@ class AnswerRegistry:
         for answer in answers:
             while not answer.is_done and time.monotonic() < deadline:
                 answer.wait(seen=len(answer.snapshot().text), timeout=0.1)
+        self._is_closing.set()
 
     def _run(self, answer: RunningAnswer, sink: AnswerSink) -> None:
         try:
-            answer._make(self._engine_for, sink)
+            self._store(answer, sink, answer._make(self._engine_for, sink))
         finally:
             with self._lock:
                 self._answers.pop(answer.id, None)
+
+    def _store(self, answer: RunningAnswer, sink: AnswerSink, facts: AnswerFacts) -> None:
+        """Store an answer that has ended. While that fails it stays here to be read, and is tried again."""
+        while True:
+            try:
+                sink.finish(answer.snapshot().text, facts)
+                break
+            except NotFoundError:
+                log.info("answer %s was deleted before it ended", answer.id)
+                break
+            except Exception as error:
+                log.warning("answer %s could not be stored, will be tried again: %s", answer.id, error)
+                answer._end(replace(facts, error=_not_stored(error).to_dict()))
+                if self._is_closing.wait(STORE_AGAIN_SECONDS):
+                    return
+        answer._end(facts)
+
+
+def _not_stored(fault: Exception) -> StorageError:
+    return StorageError(
+        "The answer could not be stored ({fault}); it is tried again every few seconds while the server runs.",
+        fault=fault,
+    )

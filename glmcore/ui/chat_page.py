@@ -26,8 +26,7 @@ def show() -> None:
     shared = services()
     question = st.session_state.get(QUESTION_KEY)  # an input that is drawn disabled drops it
     conversation = _open_conversation(shared)
-    path = _path(shared, conversation)
-    running = _running_answer(shared, path)
+    path, running = _read(shared, conversation)
     _restore_parameters(conversation)
     model = _show_header(shared, conversation, path)
     options = _show_sidebar(shared, conversation, model, is_answering=running is not None)
@@ -40,6 +39,8 @@ def show() -> None:
         _show_welcome(shared, options)
     else:
         Transcript(shared, conversation, path, options).show()
+        if running is not None:  # it ended before it was drawn
+            st.rerun()
 
 
 def _open_conversation(shared: Services) -> Conversation | None:
@@ -55,14 +56,20 @@ def _open_conversation(shared: Services) -> Conversation | None:
         return None
 
 
-def _path(shared: Services, conversation: Conversation | None) -> list[PathEntry]:
+def _read(
+    shared: Services, conversation: Conversation | None
+) -> tuple[list[PathEntry], RunningAnswer | None]:
+    """The shown branch, and the answer at its end while it is being made."""
     if conversation is None:
-        return []
-    path = shared.history.messages.path(OWNER, conversation.id, limit=path_limit(conversation.id))
-    if path and path[-1].message.state == "running" and _running_answer(shared, path) is None:
+        return [], None
+    limit = path_limit(conversation.id)
+    path = shared.history.messages.path(OWNER, conversation.id, limit=limit)
+    running = _running_answer(shared, path)
+    if running is None and path and path[-1].message.state == "running":
         # It was stored between the reading and now, or another server writes it; reading again tells which.
-        path = shared.history.messages.path(OWNER, conversation.id, limit=path_limit(conversation.id))
-    return path
+        path = shared.history.messages.path(OWNER, conversation.id, limit=limit)
+        running = _running_answer(shared, path)
+    return path, running
 
 
 def _restore_parameters(conversation: Conversation | None) -> None:
@@ -129,7 +136,8 @@ def _apply_model_defaults(shared: Services, conversation: Conversation | None, m
 def _running_answer(shared: Services, path: list[PathEntry]) -> RunningAnswer | None:
     if not path or path[-1].message.state != "running":
         return None
-    return shared.answers.get(path[-1].message.id)
+    running = shared.answers.get(path[-1].message.id)
+    return running if running is not None and not running.is_done else None
 
 
 def _show_bottom(running: RunningAnswer | None) -> None:

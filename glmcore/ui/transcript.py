@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from glmcore.chat.answers import Snapshot
 from glmcore.core.errors import GlmcoreError
 from glmcore.core.messages import AnswerFacts, StopReason
 from glmcore.history import Conversation, PathEntry, StoredMessage
@@ -60,12 +61,14 @@ class Transcript:
             return
         running = self._services.answers.get(message.id) if message.state == "running" else None
         with st.chat_message("assistant"):
-            if running is not None:
-                draw_until_done(running)
-            else:
+            if running is None:
                 self._show_answer(entry, is_last=is_last)
-        if running is not None:
-            st.rerun()  # draw it once more from the history, with its facts
+                return
+            if running.is_done:
+                _show_unsaved(running.snapshot())
+                return
+            draw_until_done(running)
+        st.rerun()  # draw it once more from the history, with its facts
 
     # Questions.
 
@@ -173,6 +176,13 @@ class Transcript:
             ):
                 self._messages.select_sibling(self._conversation.owner, versions[target])
                 st.rerun()
+
+
+def _show_unsaved(answer: Snapshot) -> None:
+    """An answer that has ended but could not be stored yet."""
+    st.markdown(to_markdown(answer.text))
+    if answer.facts is not None and answer.facts.error:
+        st.warning(error_text(GlmcoreError.from_dict(answer.facts.error)), icon=":material/warning:")
 
 
 def _show_plain(text: str) -> None:

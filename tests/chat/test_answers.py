@@ -7,7 +7,7 @@ import pytest
 
 from glmcore.chat import answers
 from glmcore.chat.answers import AnswerRegistry
-from glmcore.core.errors import EngineError, StorageError
+from glmcore.core.errors import EngineError, NotFoundError, StorageError
 from glmcore.core.messages import StopReason
 from tests.chat.conftest import request_for, wait_until
 from tests.chat.fed_answers import Engine, Sink
@@ -192,14 +192,30 @@ def test_a_save_that_fails_does_not_end_the_answer(registry, engine, sink, monke
     assert sink.finished[0] == "one two"
 
 
-def test_an_answer_that_cannot_be_stored_says_so(registry, engine, sink):
+def test_an_answer_that_cannot_be_stored_stays_readable_and_is_stored_later(
+    registry, engine, sink, monkeypatch
+):
+    monkeypatch.setattr(answers, "STORE_AGAIN_SECONDS", 0.05)
     sink.finish_error = OSError("No space left on device")
     say(engine, "text", StopReason.END)
     answer = registry.start("id", REQUEST, sink)
     facts = facts_of(answer)
     assert "could not be stored (No space left on device)" in str(StorageError.from_dict(facts.error))
     assert answer.snapshot().text == "text"
-    assert wait_until(lambda: registry.num_running() == 0)
+    assert registry.get("id") is answer
+    assert registry.num_running() == 0  # it does not take the place of another
+    sink.finish_error = None
+    assert wait_until(lambda: registry.get("id") is None)
+    assert sink.finished[0] == "text"
+    assert sink.finished[1].error is None
+
+
+def test_an_answer_whose_conversation_was_deleted_is_let_go(registry, engine, sink):
+    sink.finish_error = NotFoundError("It is gone.")
+    say(engine, "text", StopReason.END)
+    registry.start("id", REQUEST, sink)
+    assert wait_until(lambda: registry.get("id") is None)
+    assert sink.finished is None
 
 
 def test_no_more_answers_than_allowed_run_at_once(registry, engine):
