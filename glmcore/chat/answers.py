@@ -231,6 +231,7 @@ class AnswerRegistry:
 
 def _not_stored(fault: Exception) -> StorageError:
     return StorageError(
-        "The answer could not be stored ({fault}); it is tried again every few seconds while the server runs.",
+        "The answer could not be stored ({fault}); "
+        "it is tried again every few seconds while the server runs.",
         fault=fault,
     )

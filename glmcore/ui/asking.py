@@ -3,11 +3,10 @@
 Each stores first, then starts the answer.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 from glmcore.chat.answers import RunningAnswer
-from glmcore.core.errors import EngineError, GlmcoreError, NotFoundError
+from glmcore.core.errors import EngineError, GlmcoreError
 from glmcore.core.messages import AnswerFacts, ChatRequest, GenerationParams, Message, StopReason
 from glmcore.history import Conversation, HistoryStore, StoredMessage
 from glmcore.ui.services import Services
@@ -32,8 +31,7 @@ class StoredAnswer:
         self._messages.save_text(self._owner, self._message_id, text)
 
     def finish(self, text: str, facts: AnswerFacts) -> None:
-        with suppress(NotFoundError):  # its conversation was deleted meanwhile
-            self._messages.finish_answer(self._owner, self._message_id, text, facts)
+        self._messages.finish_answer(self._owner, self._message_id, text, facts)
 
 
 def store_question(

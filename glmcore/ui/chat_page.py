@@ -34,7 +34,7 @@ def show() -> None:
     _show_bottom(running)
     if question and question.strip():
         _ask(shared, conversation, question, options)
-    _show_notice()
+    _show_notice(keep=running is not None)
     if conversation is None:
         _show_welcome(shared, options)
     else:
@@ -174,11 +174,13 @@ def _ask(shared: Services, conversation: Conversation | None, question: str, opt
     st.rerun()
 
 
-def _show_notice() -> None:
-    """What went wrong in the run before this one."""
-    error = st.session_state.pop(NOTICE_KEY, None)
+def _show_notice(*, keep: bool) -> None:
+    """What went wrong in the run before this one; kept for one that follows by itself, at an answer's end."""
+    error = st.session_state.get(NOTICE_KEY)
     if error is not None:
         st.warning(error_text(error), icon=":material/warning:")
+    if not keep:
+        st.session_state[NOTICE_KEY] = None
 
 
 def _show_welcome(shared: Services, options: AnswerOptions) -> None:

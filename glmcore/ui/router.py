@@ -16,7 +16,8 @@ log = logging.getLogger("glmcore.ui")
 
 
 def main() -> None:
-    st.set_page_config(page_title="GLM dashboard", page_icon=":material/forum:", layout="centered")
+    # An emoji, since the picture of a Material icon would be fetched from another host.
+    st.set_page_config(page_title="GLM dashboard", page_icon="💬", layout="centered")
     st.html(HIDE_STATUS)
     pages = [
         st.Page(PAGES / "overview.py", title=_("Overview"), icon=":material/home:", default=True),

@@ -6,7 +6,7 @@ import pytest
 
 from glmcore.core.errors import EngineError, StorageError
 from glmcore.core.messages import StopReason
-from glmcore.ui import transcript
+from glmcore.ui import chat_page, transcript
 from tests.fakes import FakeEngine
 from tests.ui.visits import OWNER, Server, Visit
 
@@ -246,6 +246,24 @@ def begin_answer(server: Server, conversation) -> None:
 
     options = AnswerOptions(conversation.model, GenerationParams(), "")
     answer(server.services, server.path(conversation)[-1], conversation, options)
+
+
+def test_answer_that_ends_while_the_page_is_drawn_is_shown_whole(server: Server, monkeypatch) -> None:
+    gate = threading.Semaphore(0)
+    server.engine = FakeEngine(["one two three"], gate=gate)
+    conversation = server.add_conversation("Why?")
+    begin_answer(server, conversation)
+    show_header = chat_page._show_header
+
+    def slowly(*arguments):
+        gate.release(3)
+        server.wait_for_answers()
+        return show_header(*arguments)
+
+    monkeypatch.setattr(chat_page, "_show_header", slowly)
+    visit = Visit(server, conversation)
+    assert "one two three" in visit.shown() and visit.says("· complete")
+    assert not visit.has("stop") and not visit.at.chat_input(key="question").disabled
 
 
 def test_answer_written_by_another_server_is_shown_as_such(server: Server) -> None:
