@@ -4,8 +4,14 @@ Only launches. Streamlit finds the literal `st.App(...)` below; the pages' main 
 """
 
 import streamlit as st
+from starlette.middleware import Middleware
 
-from glmcore.api import health_routes
+from glmcore.api import ContentPolicy, health_routes
 from glmcore.ui.lifespan import lifespan, readiness
 
-app = st.App("glmcore/ui/router.py", routes=health_routes(readiness), lifespan=lifespan)
+app = st.App(
+    "glmcore/ui/router.py",
+    routes=health_routes(readiness),
+    lifespan=lifespan,
+    middleware=[Middleware(ContentPolicy)],
+)

@@ -128,6 +128,8 @@ class RunningAnswer:
     def _save(self, sink: AnswerSink) -> None:
         try:
             sink.save_text(self._text)
+        except NotFoundError:  # deleted: nobody will read it
+            self.cancel()
         except Exception as error:  # a full disk, a locked database: no reason to end the answer
             log.warning("answer %s could not be saved for now, will be tried again: %s", self.id, error)
 

@@ -57,13 +57,12 @@ def store_question(
     return conversation, history.messages.add_question(owner, conversation.id, conversation.leaf_id, text)
 
 
-def ask_again(
-    services: Services, conversation: Conversation, question: StoredMessage, text: str, options: AnswerOptions
-) -> None:
-    """Store an edited question as another version of it, and start its answer."""
+def store_edited(
+    services: Services, conversation: Conversation, question: StoredMessage, text: str
+) -> StoredMessage:
+    """Store an edited question as another version of it; `answer` it next."""
     messages = services.history.messages
-    edited = messages.add_question(conversation.owner, conversation.id, question.parent_id, text)
-    answer(services, edited, conversation, options)
+    return messages.add_question(conversation.owner, conversation.id, question.parent_id, text)
 
 
 def answer(
@@ -120,9 +119,11 @@ def _messages(
     history: HistoryStore, conversation: Conversation, last: StoredMessage, system_prompt: str, begun: str
 ) -> tuple[Message, ...]:
     """The branch up to a question as the engine wants it, with the beginning of an answer to be continued."""
-    path = history.messages.path(conversation.owner, conversation.id, leaf_id=last.id)
     messages = [Message("system", system_prompt)] if system_prompt.strip() else []
-    messages += [
-        Message(entry.message.role, entry.message.content) for entry in path if entry.message.content
-    ]
+    for entry in history.messages.path(conversation.owner, conversation.id, leaf_id=last.id):
+        message = Message(entry.message.role, entry.message.content)
+        if message.role == "user" and messages and messages[-1].role == "user":
+            messages.pop()  # its answer failed; many chat templates refuse two questions in a row
+        if message.content:
+            messages.append(message)
     return (*messages, Message("assistant", begun)) if begun else tuple(messages)

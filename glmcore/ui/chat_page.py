@@ -11,13 +11,12 @@ from glmcore.ui.conversation_list import show_conversations
 from glmcore.ui.model_panel import MODEL_KEY, pick_model, show_load_state
 from glmcore.ui.parameters import are_untouched, is_prompt_untouched, put_params, show_parameters
 from glmcore.ui.services import Services, services
-from glmcore.ui.session import OWNER, go_to, open_conversation_id
+from glmcore.ui.session import NOTICE_KEY, OWNER, go_to, open_conversation_id
 from glmcore.ui.text import _, error_text
 from glmcore.ui.transcript import Transcript, path_limit
 
 RESTORED_KEY = "restored_conversation"
 DEFAULTS_KEY = "defaults_of_model"
-NOTICE_KEY = "notice"
 QUESTION_KEY = "question"
 DRAFT_KEY = "draft"  # a question that could not be stored, for the input box of the next run
 

@@ -59,7 +59,7 @@ def _show_open_row(services: Services, conversation: Conversation, *, is_answeri
         st.button(_label(conversation), key=f"open_{conversation.id}", width="stretch", wrap=False)
         actions = {"rename": _("Rename"), "delete": _("Delete")}
         chosen = st.menu_button(
-            "",
+            _("Rename or delete this conversation"),
             list(actions),
             format_func=lambda name: actions[name],
             icon=":material/more_horiz:",

@@ -6,11 +6,13 @@ block that still grows is sent less often the longer it is.
 """
 
 import time
+from collections.abc import Callable
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from glmcore.chat.answers import RunningAnswer, Snapshot
+from glmcore.chat.model_host import LoadState
 from glmcore.ui.markdown import finished_length, to_markdown
 from glmcore.ui.text import _, plural
 
@@ -19,8 +21,8 @@ OPEN_BLOCK_CHARACTERS_PER_SECOND = 12_000  # bound on what re-sending the growin
 IDLE_SECONDS = 0.25  # how often the waiting line moves
 
 
-def draw_until_done(answer: RunningAnswer) -> None:
-    """Draw the answer as it grows and return when it has ended."""
+def draw_until_done(answer: RunningAnswer, load_state: Callable[[], LoadState | None]) -> None:
+    """Draw the answer as it grows and return when it has ended; `load_state` is its model's."""
     status = st.empty()
     block, begin, shown = st.empty(), 0, 0
     while True:
@@ -39,10 +41,12 @@ def draw_until_done(answer: RunningAnswer) -> None:
         elif now.facts is not None:
             return
         elif not shown:
-            _show_waiting(status, answer, now)
+            _show_waiting(status, answer, now, load_state())
 
 
-def _show_waiting(place: DeltaGenerator, answer: RunningAnswer, now: Snapshot) -> None:
+def _show_waiting(
+    place: DeltaGenerator, answer: RunningAnswer, now: Snapshot, load: LoadState | None
+) -> None:
     """Say what is waited for; also the point where a rerun or a closed tab can end this drawing."""
     if now.requests_ahead:
         what = plural(
@@ -52,6 +56,9 @@ def _show_waiting(place: DeltaGenerator, answer: RunningAnswer, now: Snapshot) -
         )
     elif now.is_reading_prompt:
         what = _("Reading the conversation")
+    elif load is not None and load.stage:
+        place.progress(load.fraction or 0.0, _(load.stage))
+        return
     else:
         what = _("Waiting for the model")
     place.caption(f":shimmer[{what}] · {time.time() - answer.started_at:.0f} s")

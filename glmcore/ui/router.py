@@ -7,10 +7,8 @@ import streamlit as st
 
 from glmcore.core.errors import GlmcoreError
 from glmcore.ui.session import CHAT_PAGE, PAGES
+from glmcore.ui.style import STYLE
 from glmcore.ui.text import _, choose_language, error_text
-
-# Streamlit's own "Stop" ends the drawing only, not the answer; it would be taken for ours.
-HIDE_STATUS = "<style>[data-testid='stStatusWidget'] {display: none}</style>"
 
 log = logging.getLogger("glmcore.ui")
 
@@ -18,7 +16,7 @@ log = logging.getLogger("glmcore.ui")
 def main() -> None:
     # An emoji, since the picture of a Material icon would be fetched from another host.
     st.set_page_config(page_title="GLM dashboard", page_icon="💬", layout="centered")
-    st.html(HIDE_STATUS)
+    st.html(STYLE)
     pages = [
         st.Page(PAGES / "overview.py", title=_("Overview"), icon=":material/home:", default=True),
         st.Page(CHAT_PAGE, title=_("Chat"), icon=":material/chat:", url_path="chat"),

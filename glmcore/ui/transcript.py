@@ -1,15 +1,19 @@
 """Draws a conversation: the latest turns at once, older ones on demand, with versions, facts and actions."""
 
+from collections.abc import Callable
+from functools import partial
+
 import streamlit as st
 
 from glmcore.chat.answers import Snapshot
 from glmcore.core.errors import GlmcoreError
 from glmcore.core.messages import AnswerFacts, StopReason
 from glmcore.history import Conversation, PathEntry, StoredMessage
-from glmcore.ui.asking import AnswerOptions, answer, ask_again, continue_answer
+from glmcore.ui.asking import AnswerOptions, answer, continue_answer, store_edited
 from glmcore.ui.live_answer import draw_until_done
-from glmcore.ui.markdown import to_markdown
+from glmcore.ui.markdown import plain, to_markdown
 from glmcore.ui.services import Services
+from glmcore.ui.session import NOTICE_KEY
 from glmcore.ui.text import _, error_text, plural
 
 TURNS_AT_ONCE = 30  # a browser needs about 3 ms for each message in every rerun
@@ -67,7 +71,7 @@ class Transcript:
             if running.is_done:
                 _show_unsaved(running.snapshot())
                 return
-            draw_until_done(running)
+            draw_until_done(running, partial(self._services.models.state, running.request.model))
         st.rerun()  # draw it once more from the history, with its facts
 
     # Questions.
@@ -83,7 +87,7 @@ class Transcript:
                     _show_plain(message.content)
                     self._show_versions(entry)
                 if st.button(
-                    "",
+                    _("Edit and ask again"),
                     icon=":material/edit:",
                     type="tertiary",
                     key=f"edit_{message.id}",
@@ -94,8 +98,7 @@ class Transcript:
         if is_last:  # stored, but its answer never began: a full queue, or a server that ended
             st.caption(_("This question has no answer yet."))
             if st.button(_("Get an answer"), icon=":material/send:", key="get_answer"):
-                answer(self._services, message, self._conversation, self._options)
-                st.rerun()
+                self._then_redraw(lambda: answer(self._services, message, self._conversation, self._options))
 
     def _edit(self, message: StoredMessage) -> None:
         text = st.text_area(
@@ -103,12 +106,27 @@ class Transcript:
         )
         with st.container(horizontal=True):
             if st.button(_("Ask again"), type="primary", disabled=not text.strip()):
-                ask_again(self._services, self._conversation, message, text, self._options)
-                st.session_state[EDITING_KEY] = None
-                st.rerun()
+                self._ask_again(message, text)
             if st.button(_("Cancel")):
                 st.session_state[EDITING_KEY] = None
                 st.rerun()
+
+    def _ask_again(self, message: StoredMessage, text: str) -> None:
+        try:
+            edited = store_edited(self._services, self._conversation, message, text)
+        except GlmcoreError as error:  # the box with the text stays open
+            st.error(error_text(error), icon=":material/error:")
+            return
+        st.session_state[EDITING_KEY] = None
+        self._then_redraw(lambda: answer(self._services, edited, self._conversation, self._options))
+
+    def _then_redraw(self, action: Callable[[], None]) -> None:
+        """Do what a button is for and draw the page anew, which also says what refused it."""
+        try:
+            action()
+        except GlmcoreError as error:
+            st.session_state[NOTICE_KEY] = error
+        st.rerun()
 
     # Answers.
 
@@ -140,20 +158,23 @@ class Transcript:
 
     def _show_actions(self, message: StoredMessage) -> None:
         if st.button(
-            "",
+            _("Answer again"),
             icon=":material/refresh:",
             type="tertiary",
             key="regenerate",
             help=_("Answer again; this version is kept"),
         ):
-            question = self._messages.get(self._conversation.owner, message.parent_id or "")
-            answer(self._services, question, self._conversation, self._options)
-            st.rerun()
+            self._then_redraw(lambda: self._regenerate(message))
         if can_continue(message) and st.button(
             _("Continue"), icon=":material/arrow_forward:", type="tertiary", key="continue"
         ):
-            continue_answer(self._services, self._conversation, message, self._options)
-            st.rerun()
+            self._then_redraw(
+                lambda: continue_answer(self._services, self._conversation, message, self._options)
+            )
+
+    def _regenerate(self, message: StoredMessage) -> None:
+        question = self._messages.get(self._conversation.owner, message.parent_id or "")
+        answer(self._services, question, self._conversation, self._options)
 
     def _show_versions(self, entry: PathEntry) -> None:
         """◀ 2/3 ▶ between the versions of a message."""
@@ -172,7 +193,12 @@ class Transcript:
             help_text = _("Previous version") if name == "previous" else _("Next version")
             key = f"{name}_{entry.message.id}"
             if st.button(
-                "", icon=f":material/{icon}:", type="tertiary", key=key, disabled=not is_there, help=help_text
+                help_text,
+                icon=f":material/{icon}:",
+                type="tertiary",
+                key=key,
+                disabled=not is_there,
+                help=help_text,
             ):
                 self._messages.select_sibling(self._conversation.owner, versions[target])
                 st.rerun()
@@ -207,7 +233,7 @@ def can_continue(message: StoredMessage) -> bool:
 
 def facts_line(facts: AnswerFacts) -> str:
     """Model, tokens, time to first token, speed and why it stopped, in one line."""
-    parts = [facts.model, plural("{count} token", "{count} tokens", facts.completion_tokens)]
+    parts = [plain(facts.model), plural("{count} token", "{count} tokens", facts.completion_tokens)]
     if facts.seconds_to_first_token is not None:
         parts.append(_("first after {seconds:.2f} s", seconds=facts.seconds_to_first_token))
     if facts.tokens_per_second is not None:

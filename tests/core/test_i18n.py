@@ -30,13 +30,14 @@ def test_a_locale_finds_the_nearest_language(locale: str | None, language: str) 
     assert nearest_language(locale) == language
 
 
-def test_the_terminal_is_asked_by_our_variable_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_terminals_variables_are_asked_in_their_usual_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "en_US.UTF-8")
+    assert terminal_language() == "en"
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
-    monkeypatch.delenv("LANGUAGE", raising=False)
-    monkeypatch.delenv("GLMCORE_LANGUAGE", raising=False)
     assert terminal_language() == "zh"
-    monkeypatch.setenv("GLMCORE_LANGUAGE", "en")
+    monkeypatch.setenv("LANGUAGE", "en")
     assert terminal_language() == "en"
 
 

@@ -8,7 +8,7 @@ from glmcore.core.errors import EngineError, NotFoundError, StorageError
 from glmcore.core.messages import GenerationParams, StopReason
 from glmcore.core.settings import EMBEDDED_MODEL
 from glmcore.history import Conversation, StoredMessage
-from glmcore.ui.asking import AnswerOptions, answer, ask_again, continue_answer, store_question
+from glmcore.ui.asking import AnswerOptions, answer, continue_answer, store_edited, store_question
 from tests.fakes import FakeEngine
 from tests.ui.visits import OWNER, Server
 
@@ -75,7 +75,8 @@ def test_another_version_keeps_the_first_and_sees_the_same_history(server: Serve
 
 def test_edited_question_is_a_sibling_with_an_answer_of_its_own(server: Server) -> None:
     conversation = ask(server, "Why?")
-    ask_again(server.services, conversation, message(server, 0), "How?", OPTIONS)
+    edited = store_edited(server.services, conversation, message(server, 0), "How?")
+    answer(server.services, edited, conversation, OPTIONS)
     server.wait_for_answers()
     assert server.texts() == ["How?", "An answer."]
     assert asked_of_engine(server)[1:] == [("user", "How?")]
@@ -159,3 +160,14 @@ def test_store_that_fails_is_said(server: Server, monkeypatch) -> None:
     with pytest.raises(StorageError, match="disk is full"):
         store_question(server.services, OWNER, None, "Why?", OPTIONS)
     assert server.requests == []
+
+
+def test_a_question_whose_answer_failed_is_not_told_to_the_engine_again(server: Server) -> None:
+    server.engine = FakeEngine([EngineError("It broke."), "Now it works."])
+    conversation = ask(server, "First?")
+    stored = server.services.history.messages.add_question(
+        OWNER, conversation.id, message(server, -1).id, "Second?"
+    )
+    answer(server.services, stored, conversation, OPTIONS)
+    server.wait_for_answers()
+    assert asked_of_engine(server)[1:] == [("user", "Second?")]
