@@ -142,12 +142,12 @@ def _running_answer(shared: Services, path: list[PathEntry]) -> RunningAnswer | 
 def _show_bottom(running: RunningAnswer | None) -> None:
     if DRAFT_KEY in st.session_state:
         st.session_state[QUESTION_KEY] = st.session_state.pop(DRAFT_KEY)
-    with st.bottom:
-        placeholder = _("Ask a question") if running is None else _("An answer is being written")
-        with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
-            st.chat_input(placeholder, key=QUESTION_KEY, disabled=running is not None)
-            if running is not None:
-                st.button(_("Stop"), icon=":material/stop_circle:", on_click=running.cancel, key="stop")
+    if running is not None:
+        with st.bottom, st.container(horizontal=True, horizontal_alignment="right"):
+            st.button(_("Stop"), icon=":material/stop_circle:", on_click=running.cancel, key="stop")
+    # Not inside st.bottom, where it comes by itself: only then does the page follow a growing answer.
+    placeholder = _("Ask a question") if running is None else _("An answer is being written")
+    st.chat_input(placeholder, key=QUESTION_KEY, disabled=running is not None)
 
 
 def _ask(shared: Services, conversation: Conversation | None, question: str, options: AnswerOptions) -> None:

@@ -22,26 +22,30 @@ IDLE_SECONDS = 0.25  # how often the waiting line moves
 
 
 def draw_until_done(answer: RunningAnswer, load_state: Callable[[], LoadState | None]) -> None:
-    """Draw the answer as it grows and return when it has ended; `load_state` is its model's."""
-    status = st.empty()
-    block, begin, shown = st.empty(), 0, 0
+    """Draw the answer as it grows and return when it has ended; `load_state` is its model's.
+
+    Nothing drawn may shrink the page on the way: a browser stops following what grows when that happens.
+    """
+    block, begin, shown = st.empty(), 0, 0  # what is waited for stands where the text will
     while True:
         now = answer.wait(seen=shown, timeout=IDLE_SECONDS)
         if len(now.text) > shown:
-            if not shown:
-                status.empty()
             shown = len(now.text)
             growing = now.text[begin:]
             if cut := finished_length(growing):
-                block.markdown(to_markdown(growing[:cut]))
-                block, begin, growing = st.empty(), begin + cut, growing[cut:]
-            block.markdown(to_markdown(growing))
+                finished, block = block, st.empty()
+                block.markdown(to_markdown(growing[cut:]))  # before the other one gets shorter
+                finished.markdown(to_markdown(growing[:cut]))
+                begin += cut
+            else:
+                block.markdown(to_markdown(growing))
             if now.facts is None:
-                time.sleep(max(MIN_INTERVAL_SECONDS, len(growing) / OPEN_BLOCK_CHARACTERS_PER_SECOND))
+                cost = (len(growing) - cut) / OPEN_BLOCK_CHARACTERS_PER_SECOND
+                time.sleep(max(MIN_INTERVAL_SECONDS, cost))
         elif now.facts is not None:
             return
         elif not shown:
-            _show_waiting(status, answer, now, load_state())
+            _show_waiting(block, answer, now, load_state())
 
 
 def _show_waiting(

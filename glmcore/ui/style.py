@@ -14,6 +14,6 @@ STYLE = f"""<style>
 /* Streamlit's own "Stop" ends the drawing only, not the answer; it would be taken for ours. */
 [data-testid='stStatusWidget'] {{display: none}}
 /* Titles in the conversation list start where the eye looks for them. */
-[class*='st-key-open_'] button {{justify-content: flex-start}}
+[class*='st-key-open_'] button > div {{justify-content: flex-start}}
 {_ICON_LABELS} {{position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)}}
 </style>"""

@@ -136,9 +136,14 @@ class Transcript:
             st.markdown(to_markdown(message.content))
         self._show_end(message)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            # What is not shown leaves an empty place: while a later answer streams, Streamlit keeps the
+            # elements of the run before, faded, wherever this run has put nothing in their place.
             self._show_versions(entry)
             if is_last:
                 self._show_actions(message)
+            else:
+                st.empty()
+                st.empty()
             if message.facts is not None:
                 st.caption(facts_line(message.facts), width="content")
 
@@ -165,9 +170,9 @@ class Transcript:
             help=_("Answer again; this version is kept"),
         ):
             self._then_redraw(lambda: self._regenerate(message))
-        if can_continue(message) and st.button(
-            _("Continue"), icon=":material/arrow_forward:", type="tertiary", key="continue"
-        ):
+        if not can_continue(message):
+            st.empty()
+        elif st.button(_("Continue"), icon=":material/arrow_forward:", type="tertiary", key="continue"):
             self._then_redraw(
                 lambda: continue_answer(self._services, self._conversation, message, self._options)
             )
@@ -180,6 +185,7 @@ class Transcript:
         """◀ 2/3 ▶ between the versions of a message."""
         versions = entry.sibling_ids
         if len(versions) < 2:
+            st.empty()
             return
         with st.container(horizontal=True, width="content", gap="xsmall", vertical_alignment="center"):
             self._draw_versions(entry, versions)

@@ -148,7 +148,7 @@ def test_versions_edits_and_titles(dashboard: Dashboard, page: Page):
     expect(page.get_by_text("2/2")).to_be_visible(timeout=ANSWER_SECONDS)
     wait_until_answered(page)
 
-    page.get_by_role("button", name="edit icon").click()
+    page.locator("[class*='st-key-edit_'] button").first.click()
     page.get_by_label("Edit your question").fill("What is the capital of Spain?")
     page.get_by_role("button", name="Ask again").click()
     expect(page.get_by_test_id("stChatMessage").first).to_contain_text("Spain")
