@@ -152,6 +152,7 @@ def test_versions_edits_and_titles(dashboard: Dashboard, page: Page):
     page.get_by_label("Edit your question").fill("What is the capital of Spain?")
     page.get_by_role("button", name="Ask again").click()
     expect(page.get_by_test_id("stChatMessage").first).to_contain_text("Spain")
+    expect(page.get_by_test_id("stChatMessage").first).to_contain_text("2/2")
     wait_until_answered(page)
     page.locator("[class*='st-key-previous_'] button").first.click()
     expect(page.get_by_test_id("stChatMessage").first).to_contain_text("France")
