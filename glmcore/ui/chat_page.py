@@ -6,6 +6,7 @@ from glmcore.chat.answers import RunningAnswer
 from glmcore.core.errors import GlmcoreError, NotFoundError
 from glmcore.core.messages import GenerationParams
 from glmcore.history import Conversation, PathEntry
+from glmcore.models import list_models, stored_params
 from glmcore.ui.asking import AnswerOptions, answer, store_question
 from glmcore.ui.conversation_list import show_conversations
 from glmcore.ui.model_panel import MODEL_KEY, pick_model, show_load_state
@@ -29,7 +30,8 @@ def show() -> None:
     _restore_parameters(conversation)
     model = _show_header(shared, conversation, path)
     options = _show_sidebar(shared, conversation, model, is_answering=running is not None)
-    show_load_state(shared, model)
+    if running is None:  # else the answer that waits for the model shows it
+        show_load_state(shared, model)
     _show_bottom(running)
     if question and question.strip():
         _ask(shared, conversation, question, options)
@@ -125,11 +127,19 @@ def _show_sidebar(
 def _apply_model_defaults(shared: Services, conversation: Conversation | None, model: str) -> None:
     """A new chat starts with the model's own defaults, unless the sliders have been moved."""
     engine = shared.models.ready_engine(model)
-    if engine is None or conversation is not None or st.session_state.get(DEFAULTS_KEY) == model:
+    known = (model, engine is not None)
+    if conversation is not None or st.session_state.get(DEFAULTS_KEY) == known:
         return
-    st.session_state[DEFAULTS_KEY] = model
-    if are_untouched():
-        put_params(engine.default_params, st.session_state.get("system_prompt", ""))
+    st.session_state[DEFAULTS_KEY] = known
+    defaults = engine.default_params if engine is not None else _stored_params(shared, model)
+    if defaults is not None and are_untouched():
+        put_params(defaults, st.session_state.get("system_prompt", ""))
+
+
+def _stored_params(shared: Services, model: str) -> GenerationParams | None:
+    """The model's own sampling as its files say it, before it is loaded."""
+    entry = next((entry for entry in list_models(shared.settings) if entry.name == model), None)
+    return stored_params(entry) if entry is not None else None
 
 
 def _running_answer(shared: Services, path: list[PathEntry]) -> RunningAnswer | None:
