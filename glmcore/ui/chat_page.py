@@ -30,8 +30,11 @@ def show() -> None:
     _restore_parameters(conversation)
     model = _show_header(shared, conversation, path)
     options = _show_sidebar(shared, conversation, model, is_answering=running is not None)
-    if running is None:  # else the answer that waits for the model shows it
-        show_load_state(shared, model)
+    with st.container():  # the same place in every run, or the rest of the page would be drawn beside itself
+        if running is None:
+            show_load_state(shared, model)
+        else:
+            st.empty()  # the answer that waits for the model shows it
     _show_bottom(running)
     if question and question.strip():
         _ask(shared, conversation, question, options)
