@@ -15,26 +15,10 @@ def fetch_from_hub(name: str, progress: Progress) -> Path:
     Raises:
         ModelLoadError: there is no such model, it needs permission, or the hub cannot be reached.
     """
-    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    stage = mark("Fetching the model from the hub")
-    progress(stage, 0.0)
     try:
-        siblings = HfApi().model_info(name, files_metadata=True).siblings or []
-        sizes = {sibling.rfilename: sibling.size or 0 for sibling in siblings}
-        wanted = choose_files(list(sizes))
-        total = sum(sizes[file] for file in wanted) or 1
-        done = 0
-        for file in wanted:
-            path = hf_hub_download(name, file)
-            done += sizes[file]
-            progress(stage, done / total)
-        if not wanted:
-            raise ModelLoadError(
-                "The hub model {name} has no weights that transformers could load.", name=name
-            )
-        return Path(path).parent
+        return _download(name, progress)
     except GatedRepoError as fault:
         raise ModelLoadError(
             "The hub model {name} is given only to those who accepted its terms; do that on its page, "
@@ -50,16 +34,41 @@ def fetch_from_hub(name: str, progress: Progress) -> Path:
         raise
     except (
         Exception
-    ) as fault:  # the client's own and its HTTP library's errors: no network, a timeout, a full disk
-        try:
-            return Path(snapshot_download(name, local_files_only=True))
-        except Exception:
-            raise ModelLoadError(
-                "{name} is not a model here, and it cannot be fetched from the model hub ({fault}); check "
-                "the name and the network, or copy the model's folder into a model folder.",
-                name=name,
-                fault=type(fault).__name__ if not str(fault) else str(fault).splitlines()[0],
-            ) from fault
+    ) as fault:  # no network, a timeout, a full disk: the client's errors and its HTTP library's
+        return _from_cache(name, fault)
+
+
+def _download(name: str, progress: Progress) -> Path:
+    from huggingface_hub import HfApi, hf_hub_download
+
+    stage = mark("Fetching the model from the hub")
+    progress(stage, 0.0)
+    siblings = HfApi().model_info(name, files_metadata=True).siblings or []
+    sizes = {sibling.rfilename: sibling.size or 0 for sibling in siblings}
+    wanted = choose_files(list(sizes))
+    if not wanted:
+        raise ModelLoadError("The hub model {name} has no weights that transformers could load.", name=name)
+    total, done = sum(sizes[file] for file in wanted) or 1, 0
+    for file in wanted:
+        path = hf_hub_download(name, file)
+        done += sizes[file]
+        progress(stage, done / total)
+    return Path(path).parent
+
+
+def _from_cache(name: str, fault: Exception) -> Path:
+    """What was fetched before, while the hub cannot be reached."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except Exception:
+        raise ModelLoadError(
+            "{name} is not a model here, and it cannot be fetched from the model hub ({fault}); check "
+            "the name and the network, or copy the model's folder into a model folder.",
+            name=name,
+            fault=type(fault).__name__ if not str(fault) else str(fault).splitlines()[0],
+        ) from fault
 
 
 def choose_files(files: list[str]) -> list[str]:

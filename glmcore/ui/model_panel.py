@@ -91,7 +91,7 @@ def _show_model(services: Services, entry: ModelEntry) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{plain(entry.name)}**", width="stretch")
             _show_button(services, entry.name, state)
-        st.caption(_describe(entry, state))
+        st.caption(_describe(entry))
         show_load_state(services, entry.name)
 
 
@@ -110,7 +110,7 @@ def _show_button(services: Services, name: str, state: LoadState | None) -> None
         st.rerun()
 
 
-def _describe(entry: ModelEntry, state: LoadState | None) -> str:
+def _describe(entry: ModelEntry) -> str:
     parts = [_(entry.detail)] if entry.detail else []
     if entry.bytes:
         parts.append(_("{size:.2f} GB on disk", size=entry.bytes / 1e9))
