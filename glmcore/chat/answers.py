@@ -53,6 +53,7 @@ class RunningAnswer:
         self._start = len(text)
         self._stream: TextStream | None = None
         self._cancelled = threading.Event()
+        self._cancel_reason = StopReason.CANCELLED
         self._facts: AnswerFacts | None = None
         self._changed = threading.Condition()
         self._began = time.perf_counter()
@@ -76,9 +77,11 @@ class RunningAnswer:
     def is_done(self) -> bool:
         return self._facts is not None
 
-    def cancel(self) -> None:
-        """End the answer; its text so far is kept."""
-        self._cancelled.set()
+    def cancel(self, reason: StopReason = StopReason.CANCELLED) -> None:
+        """End the answer; its text so far is kept. A second call changes nothing."""
+        if not self._cancelled.is_set():
+            self._cancel_reason = reason
+            self._cancelled.set()
         with self._changed:
             stream = self._stream
         if stream is not None:
@@ -146,7 +149,7 @@ class RunningAnswer:
             model=self.request.model,
             adapter=self.request.adapter,
             params=self.request.params,
-            stop_reason=reason,
+            stop_reason=self._cancel_reason if reason is StopReason.CANCELLED else reason,
             prompt_tokens=usage.prompt_tokens if usage else 0,
             completion_tokens=usage.completion_tokens if usage else 0,
             turns_left_out=usage.turns_left_out if usage else 0,
@@ -196,11 +199,11 @@ class AnswerRegistry:
         return sum(1 for answer in list(self._answers.values()) if not answer.is_done)
 
     def close(self, timeout: float) -> None:
-        """Stop every answer and wait until they are stored, at most `timeout` seconds."""
+        """Interrupt every answer and wait until they are stored, at most `timeout` seconds."""
         with self._lock:
             answers = list(self._answers.values())
         for answer in answers:
-            answer.cancel()
+            answer.cancel(StopReason.INTERRUPTED)
         deadline = time.monotonic() + timeout
         for answer in answers:
             while not answer.is_done and time.monotonic() < deadline:

@@ -249,7 +249,7 @@ def test_closing_stores_every_answer(engine):
     began = time.monotonic()
     registry.close(timeout=5)
     assert time.monotonic() - began < 2
-    assert [sink.finished[1].stop_reason for sink in sinks] == [StopReason.CANCELLED] * 8
+    assert [sink.finished[1].stop_reason for sink in sinks] == [StopReason.INTERRUPTED] * 8
 
 
 def test_closing_does_not_wait_for_ever(sink):

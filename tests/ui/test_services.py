@@ -41,7 +41,7 @@ def test_closing_stops_and_stores_what_runs(server: Server) -> None:
     server.services.close()
     forget_services()
     kept = server.path()[-1]
-    assert kept.facts is not None and kept.facts.stop_reason == StopReason.CANCELLED
+    assert kept.facts is not None and kept.facts.stop_reason == StopReason.INTERRUPTED
     assert server.engine.is_closed
 
 
