@@ -76,5 +76,5 @@ def imports(tree: ast.AST) -> Iterator[tuple[ast.stmt, str]]:
 
 
 def may_start_with_torch(module: str) -> bool:
-    """Whether the table allows the module to import torch when it is imported."""
-    return module.rpartition(".")[2] in ROOMS.get(room_of(module), (set(), set()))[1]
+    """Whether the table allows the module, or the folder it is in, to import torch when it is imported."""
+    return bool(set(module.split(".")[2:]) & ROOMS.get(room_of(module), (set(), set()))[1])

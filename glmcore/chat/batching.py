@@ -5,7 +5,6 @@ dies fails its requests and is built anew for the next one.
 """
 
 import atexit
-import copy
 import itertools
 import logging
 import secrets
@@ -25,6 +24,7 @@ from glmcore.chat.token_stream import TokenStream
 from glmcore.core.errors import EngineError, GlmcoreError, NotEnoughMemoryError
 from glmcore.core.messages import GenerationParams, StopReason
 from glmcore.models import LoadedModel
+from glmcore.models.native.sharing import on_same_weights
 
 log = logging.getLogger(__name__)
 # It has a handler of its own and warns of what is no fault: a token too many, a manager that was not started.
@@ -245,7 +245,9 @@ def _build_manager(model: Any, cache_tokens: int, max_batch_tokens: int) -> Any:
         use_cuda_graph=False,
         auto_switch_to_flash=False,  # would fetch a kernel from the model hub
     )
-    manager = _on_same_weights(model).init_continuous_batching(
+    # On a copy: while a batch is computed transformers sets `is_causal` in the config to False. A `generate`
+    # in another thread would look into the future meanwhile, and forever if it restores the value last.
+    manager = on_same_weights(model).init_continuous_batching(
         generation_config=GenerationConfig(do_sample=True, eos_token_id=-1), continuous_batching_config=config
     )
     processors = manager.logit_processor
@@ -254,16 +256,6 @@ def _build_manager(model: Any, cache_tokens: int, max_batch_tokens: int) -> Any:
     processors.do_processing = True
     processors._retrieve_processors_kwargs()
     return manager
-
-
-def _on_same_weights(model: Any) -> Any:
-    """A copy of a model that shares its tensors but not its config.
-
-    While a batch is computed transformers sets `is_causal` in the config to False. A `generate` in
-    another thread would look into the future meanwhile, and forever if it restores the value last.
-    """
-    tensors = itertools.chain(model.parameters(), model.buffers())
-    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
 
 
 def _start_error(model: str, fault: Exception) -> GlmcoreError:

@@ -17,9 +17,11 @@ from glmcore.models.safetensors_header import count_elements
 FORMAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2}
 FLOAT_FORMATS = {"F64": "float32", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer.model",
+    "ice_text.model",
     "vocab.json",
     "vocab.txt",
     "spiece.model",
@@ -63,11 +65,20 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             folder=folder,
             names=", ".join(TOKENIZER_FILES),
         )
-    for stem, suffix in (("model", ".safetensors"), ("pytorch_model", ".bin")):
-        files = _weight_files(folder, stem + suffix)
-        if files:
-            is_pickle = suffix == ".bin"
-            return Checkpoint(folder, config, _count(files, config, is_pickle), is_pickle)
+    files = weight_files(folder)
+    is_pickle = files[0].suffix == ".bin"
+    return Checkpoint(folder, config, _count(files, config, is_pickle), is_pickle)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files with a model's weights, all of them there; safetensors before pickles.
+
+    Raises:
+        ModelLoadError: there are none, or one is missing.
+    """
+    for name in WEIGHT_NAMES:
+        if files := _weight_files(folder, name):
+            return files
     raise ModelLoadError(
         "{folder} has no weights; expected model.safetensors, or its shards and their index.",
         folder=folder,

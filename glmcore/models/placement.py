@@ -1,20 +1,23 @@
-"""Where the layers of one model go: onto one device, or spread over several by accelerate."""
+"""Where the layers of one model go: onto one device, or spread over several by a plan."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from glmcore.models.devices import Device
+from glmcore.models.layout import Layout
+from glmcore.models.plan import Plan, plan_layers
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What transformers is told, and what the memory check needs to know."""
+    """What the loader is told, and what the memory check needs to know."""
 
     device_map: str | dict[str, Any]
     place: str  # for people
     free_bytes: int
     max_memory: dict[Any, Any] | None = None
+    plan: Plan | None = field(default=None, repr=False)
 
 
 def choose_placement(
@@ -23,25 +26,38 @@ def choose_placement(
     needed: int,
     device_map: str | Mapping[str, Any] | None,
     max_memory: Mapping[Any, Any] | None,
+    layout: Layout | None = None,
+    extra: Sequence[str] = (),
 ) -> Placement:
-    """What was asked for; else one device, where answers can be batched; else all GPUs."""
+    """What was asked for; else one device, where answers can be batched; else all of them, GPUs first.
+
+    Args:
+        layout: the model's parts; None where they are not known before loading (GGUF), which leaves the
+            spreading to accelerate.
+        extra: parts without stored tensors.
+
+    Raises:
+        ConfigError, NotEnoughMemoryError: as `plan_layers`.
+    """
     gpus = [device for device in devices if device.name.startswith("cuda")]
-    must_spread = chosen in gpus and len(gpus) > 1 and needed > chosen.free_bytes
+    must_spread = chosen in gpus and needed > chosen.free_bytes
     if device_map is None and max_memory is None and not must_spread:
         return Placement({"": chosen.name}, chosen.name, chosen.free_bytes)
-    # What was asked for may use the machine's memory too; by default it is the GPUs alone.
-    used = gpus if must_spread and device_map is None and max_memory is None else devices
-    wanted = device_map if device_map is not None else "auto"
-    return Placement(
-        wanted if isinstance(wanted, str) else dict(wanted),
-        ", ".join(device.name for device in used),
-        sum(device.free_bytes for device in used),
-        _with_numbers(max_memory),
+    place, free_bytes = (
+        ", ".join(device.name for device in devices),
+        sum(device.free_bytes for device in devices),
     )
-
-
-def _with_numbers(max_memory: Mapping[Any, Any] | None) -> dict[Any, Any] | None:
-    """GPU numbers as numbers: from a file or a command line they come as texts."""
-    if max_memory is None:
-        return None
-    return {int(key) if str(key).isdigit() else key: size for key, size in max_memory.items()}
+    if isinstance(device_map, Mapping):
+        return Placement(dict(device_map), place, free_bytes)
+    if layout is None:
+        return Placement(device_map or "auto", place, free_bytes, dict(max_memory) if max_memory else None)
+    plan = plan_layers(
+        layout,
+        devices,
+        max_memory=max_memory,
+        device_map=device_map,
+        extra=extra,
+        reserve_bytes=max(0, needed - sum(part.bytes for part in layout.parts)),
+    )
+    used = [row.device for row in plan.rows]
+    return Placement(dict(plan.device_map), ", ".join(used), max(free_bytes, needed), plan=plan)

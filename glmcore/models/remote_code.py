@@ -3,14 +3,12 @@
 from glmcore.core.errors import ModelLoadError
 from glmcore.models.checkpoint import Checkpoint
 
-GLM4_VOCABULARY = 151552  # padded_vocab_size of GLM-4-9B, whose model_type is the same as ChatGLM's
-
 
 def refuse_remote_code(checkpoint: Checkpoint) -> None:
-    """Refuse a model that transformers itself does not know.
+    """Refuse a model that neither transformers nor this program knows.
 
     Raises:
-        ModelLoadError: names the native alternative where there is one.
+        ModelLoadError: says what was found.
     """
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -18,17 +16,10 @@ def refuse_remote_code(checkpoint: Checkpoint) -> None:
     if checkpoint.path.is_file() or model_type in CONFIG_MAPPING:  # GGUF brings no code
         return
     path = checkpoint.path
-    if model_type == "chatglm" and checkpoint.config.get("padded_vocab_size") == GLM4_VOCABULARY:
-        raise ModelLoadError(
-            "{path} needs code from its own folder, which is never run; use the same model in the native "
-            "form, zai-org/glm-4-9b-chat-hf.",
-            path=path,
-        )
     if model_type == "chatglm":
         raise ModelLoadError(
-            "{path} is a ChatGLM model that needs code from its own folder, which is never run, and "
-            "this version has no native form of it yet; use a GLM-4 model, such as "
-            "zai-org/glm-4-9b-chat-hf.",
+            "{path}/config.json has the model_type chatglm, but neither inner_hidden_size (ChatGLM-6B) nor "
+            "padded_vocab_size (ChatGLM2, ChatGLM3, GLM-4-9B); copy the file again.",
             path=path,
         )
     if "auto_map" in checkpoint.config:

@@ -8,6 +8,7 @@ import struct
 from collections import Counter
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from glmcore.core.errors import ModelLoadError
 
@@ -20,13 +21,24 @@ def count_elements(path: Path) -> Counter[str]:
     Raises:
         ModelLoadError: the file is not safetensors, or ends before its tensors do.
     """
+    elements: Counter[str] = Counter()
+    for entry in read_header(path).values():
+        elements[str(entry["dtype"])] += prod(entry["shape"])
+    return elements
+
+
+def read_header(path: Path) -> dict[str, dict[str, Any]]:
+    """Tensor name -> {"dtype": "BF16", "shape": [...], "data_offsets": [begin, end]}.
+
+    Raises:
+        ModelLoadError: the file is not safetensors, or ends before its tensors do.
+    """
     try:
         header, header_bytes = _read_header(path)
         size = path.stat().st_size
         end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
-        elements: Counter[str] = Counter()
         for entry in header.values():
-            elements[str(entry["dtype"])] += prod(entry["shape"])
+            str(entry["dtype"]), prod(entry["shape"])
     except (struct.error, ValueError, KeyError, TypeError, IndexError, AttributeError) as fault:
         raise ModelLoadError(
             "{path} is not a readable safetensors file ({fault}); copy or download it again.",
@@ -44,10 +56,10 @@ def count_elements(path: Path) -> Counter[str]:
             size=size,
             expected=expected,
         )
-    return elements
+    return header
 
 
-def _read_header(path: Path) -> tuple[dict, int]:
+def _read_header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
     with path.open("rb") as file:
         (header_bytes,) = struct.unpack("<Q", file.read(8))
         if header_bytes > min(MAX_HEADER_BYTES, path.stat().st_size):

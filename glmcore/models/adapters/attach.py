@@ -1,0 +1,199 @@
+"""Attaches an adapter: to a second module tree over the same weights, so the base model stays what it is."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig, PeftModel, PrefixTuningConfig, TaskType
+from torch import Tensor
+from transformers import PreTrainedConfig
+
+from glmcore.core.errors import ModelLoadError
+from glmcore.core.settings import Settings, load_settings
+from glmcore.models.adapters.folders import PEFT_CONFIG, PREFIX, AdapterEntry, find_adapter
+from glmcore.models.adapters.manifest import FILE, read_manifest
+from glmcore.models.catalog import find_family
+from glmcore.models.checkpoint import read_json
+from glmcore.models.loaded import LoadedModel
+from glmcore.models.native.loader import new_prefix
+from glmcore.models.native.prefix import attach_prefix
+from glmcore.models.native.sharing import on_same_weights
+from glmcore.models.tensor_files import iter_tensors
+
+# Fields of PEFT's configs that describe weights; the others steer training or import modules by name.
+LORA_FIELDS = (
+    "r",
+    "lora_alpha",
+    "target_modules",
+    "exclude_modules",
+    "lora_dropout",
+    "fan_in_fan_out",
+    "bias",
+    "use_rslora",
+    "use_dora",
+    "modules_to_save",
+    "layers_to_transform",
+    "layers_pattern",
+    "rank_pattern",
+    "alpha_pattern",
+)
+PREFIX_FIELDS = (
+    "num_virtual_tokens",
+    "token_dim",
+    "num_attention_heads",
+    "num_layers",
+    "num_transformer_submodules",
+    "encoder_hidden_size",
+    "prefix_projection",
+)
+
+
+def attach_adapter(loaded: LoadedModel, adapter: str | Path, settings: Settings | None = None) -> LoadedModel:
+    """A model with an adapter, over the weights of a loaded one.
+
+    Raises:
+        ModelLoadError: the adapter is broken, or of another family, template or size.
+        NotFoundError: there is none of that name.
+    """
+    entry = find_adapter(adapter, settings or load_settings())
+    _check_manifest(loaded, entry)
+    if (entry.path / PEFT_CONFIG).is_file():
+        model, can_batch = _attach_peft(loaded, entry.path)
+    else:
+        model, can_batch = _attach_prefix(loaded, entry), False
+    return replace(loaded, model=model, adapter=entry.name, can_batch=can_batch and loaded.can_batch)
+
+
+def _check_manifest(loaded: LoadedModel, entry: AdapterEntry) -> None:
+    manifest = read_manifest(entry.path)
+    if manifest is None:
+        return
+    for what, found, expected in (
+        ("family", manifest.family, loaded.family.name),
+        ("template_hash", manifest.template_hash, loaded.template_hash),
+    ):
+        if found != expected:
+            raise ModelLoadError(
+                "{path}: the adapter was tuned with {what} {found}, but {model} has {expected}; load it on "
+                "{base}, which it was made for.",
+                path=entry.path / FILE,
+                what=what,
+                found=found,
+                model=loaded.name,
+                expected=expected,
+                base=manifest.base_model,
+            )
+
+
+# PEFT's adapters.
+
+
+def _attach_peft(loaded: LoadedModel, folder: Path) -> tuple[Any, bool]:
+    """The model, and whether it can still be batched."""
+    values = read_json(folder / PEFT_CONFIG)
+    kind = values.get("peft_type")
+    if kind not in ("LORA", "PREFIX_TUNING"):
+        raise ModelLoadError(
+            "{path}: the adapter is of the type {found}, expected LORA or PREFIX_TUNING.",
+            path=folder / PEFT_CONFIG,
+            found=kind,
+        )
+    copy = on_same_weights(loaded.model)
+    copy.__dict__.pop("hf_device_map", None)  # its hooks stay; PEFT would dispatch it anew
+    try:
+        config = _peft_config(values)
+        model = PeftModel.from_pretrained(copy, str(folder), config=config, is_trainable=False)
+    except Exception as fault:  # PEFT raises several kinds
+        raise ModelLoadError(
+            "{path} does not fit {model}: {fault}. Load it on the model it was made for ({base}).",
+            path=folder,
+            model=loaded.name,
+            fault=_one_line(fault),
+            base=values.get("base_model_name_or_path") or "–",
+        ) from fault
+    model.eval()
+    # LoRA lies inside the modules, so the model itself is whole; a prefix comes from PEFT's wrapper.
+    return (model.base_model.model, True) if kind == "LORA" else (model, False)
+
+
+def _peft_config(values: Mapping[str, Any]) -> LoraConfig | PrefixTuningConfig:
+    """The config with only what describes weights: nothing that would be imported, fetched or initialised."""
+    is_lora = values["peft_type"] == "LORA"
+    fields = LORA_FIELDS if is_lora else PREFIX_FIELDS
+    known = {name: values[name] for name in fields if values.get(name) is not None}
+    return (LoraConfig if is_lora else PrefixTuningConfig)(
+        task_type=TaskType.CAUSAL_LM, inference_mode=True, **known
+    )
+
+
+# The original's P-tuning checkpoints.
+
+
+def _attach_prefix(loaded: LoadedModel, entry: AdapterEntry) -> Any:
+    """The model with a prefix, whose sizes are read off the tensors: the checkpoint's config may err."""
+    _check_family(loaded, entry.path)
+    tensors = {
+        name.removeprefix(PREFIX): tensor
+        for name, tensor in iter_tensors(entry.path)
+        if name.startswith(PREFIX)
+    }
+    config = loaded.model.config
+    _check_prefix(tensors, config, entry.path, loaded.name)
+    copy = on_same_weights(loaded.model)
+    encoder = new_prefix(tensors, config).to(copy.device)
+    attach_prefix(copy.base_model, encoder)
+    return copy
+
+
+def _check_family(loaded: LoadedModel, folder: Path) -> None:
+    if loaded.family.weights is None:
+        raise ModelLoadError(
+            "{path} is a P-tuning checkpoint of a ChatGLM model, but {model} is of the family {family}.",
+            path=folder,
+            model=loaded.name,
+            family=loaded.family.title,
+        )
+    if not (folder / "config.json").is_file() or loaded.family.weights == "glm":
+        return
+    values = read_json(folder / "config.json")
+    found = find_family(values, folder)
+    if values.get("model_type") == "chatglm" and found != loaded.family:
+        raise ModelLoadError(
+            "{path} was tuned on {found}, but {model} is of the family {expected}; load it on the model it "
+            "was made for.",
+            path=folder / "config.json",
+            found=found.title,
+            model=loaded.name,
+            expected=loaded.family.title,
+        )
+
+
+def _check_prefix(tensors: Mapping[str, Tensor], config: PreTrainedConfig, folder: Path, model: str) -> None:
+    if "embedding.weight" not in tensors:
+        raise ModelLoadError(
+            "{path} holds no {name}, so it is no P-tuning checkpoint.",
+            path=folder,
+            name=f"{PREFIX}embedding.weight",
+        )
+    last = tensors.get("trans.2.weight")
+    found = tensors["embedding.weight"].shape[1] if last is None else last.shape[0]
+    num_heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    expected = 2 * config.num_hidden_layers * num_heads * head_size
+    if found != expected:
+        raise ModelLoadError(
+            "{path}: the prefix has {found} numbers per token, but {model} needs {expected} (2 × {layers} "
+            "layers × {width}); it was tuned on another model.",
+            path=folder,
+            found=found,
+            model=model,
+            expected=expected,
+            layers=config.num_hidden_layers,
+            width=num_heads * head_size,
+        )
+
+
+def _one_line(fault: Exception) -> str:
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
+    return " ".join(lines[:2]).rstrip(".") or type(fault).__name__

@@ -1,0 +1,136 @@
+"""All that is known of a model before its weights are read: family, number format, bytes of every tensor."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glmcore.core.errors import ConfigError
+from glmcore.models.catalog import Family, find_family
+from glmcore.models.checkpoint import Checkpoint, read_checkpoint
+from glmcore.models.devices import Device, choose_device, choose_dtype
+from glmcore.models.gguf_file import read_gguf
+from glmcore.models.known import check_bitsandbytes
+from glmcore.models.layout import Layout, layout_of
+from glmcore.models.memory import kv_bytes_per_token, needed_bytes
+from glmcore.models.placement import Placement, choose_placement
+from glmcore.models.remote_code import refuse_remote_code
+from glmcore.models.tensor_files import FORMAT_BYTES, list_tensors
+
+if TYPE_CHECKING:
+    from glmcore.models.native.loader import Source
+
+FLOATS = ("float64", "float32", "float16", "bfloat16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blueprint:
+    """A model that can be loaded, as far as its outside tells."""
+
+    name: str
+    checkpoint: Checkpoint
+    family: Family
+    dtype: str
+    device: Device  # the one that was chosen for it
+    bits: int | None  # asked for; None where the weights stay as they are stored
+    sizes: Mapping[str, int] = field(repr=False)  # bytes in memory by tensor; empty for GGUF
+    source: "Source | None" = field(default=None, repr=False)  # where this program loads it, not transformers
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(self.sizes.values()) or self.checkpoint.weight_bytes(self.dtype)
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        config = self.source.config.to_dict() if self.source else self.checkpoint.config
+        return kv_bytes_per_token(config, self.dtype)
+
+    @property
+    def needed_bytes(self) -> int:
+        return needed_bytes(self.weight_bytes, self.kv_bytes_per_token)
+
+    @property
+    def layout(self) -> Layout | None:
+        return layout_of(self.sizes) if self.sizes else None
+
+    def place(
+        self,
+        devices: Sequence[Device],
+        device_map: str | Mapping[str, Any] | None = None,
+        max_memory: Mapping[Any, Any] | None = None,
+    ) -> Placement:
+        """Where its parts go. Raises ConfigError or NotEnoughMemoryError."""
+        names = self.family.layer_names
+        extra = [part for part in (*names.beside_embedding, names.head) if part not in self._parts()]
+        return choose_placement(
+            self.device, devices, self.needed_bytes, device_map, max_memory, self.layout, extra
+        )
+
+    def _parts(self) -> set[str]:
+        return {part.name for part in self.layout.parts} if self.layout else set()
+
+
+def read_blueprint(
+    name: str,
+    path: Path,
+    devices: Sequence[Device],
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    quantization_bits: int | None = None,
+) -> Blueprint:
+    """Check a folder or a .gguf file from outside.
+
+    Raises:
+        ModelLoadError: it is broken, or of a kind that cannot be loaded.
+        ConfigError: an option has no such value here.
+    """
+    checkpoint = read_gguf(path) if path.is_file() else read_checkpoint(path)
+    family = find_family(checkpoint.config, None if path.is_file() else path)
+    if not family.is_original:
+        refuse_remote_code(checkpoint)
+    bits = _checked_bits(quantization_bits, path, family)
+    chosen = choose_device(device, devices)
+    dtype = choose_dtype(dtype, chosen.name, checkpoint.dtype if path.is_dir() else "bfloat16")
+    source, sizes = None, {}
+    if path.is_dir() and (family.is_original or (bits and family.may_quantize)):
+        from glmcore.models.native.original import memory_sizes, open_source
+
+        source = open_source(checkpoint, family, bits)
+        sizes = memory_sizes(source, dtype, bits)
+    elif path.is_dir():
+        sizes = _stored_sizes(path, dtype)
+    return Blueprint(
+        name=name,
+        checkpoint=checkpoint,
+        family=family,
+        dtype=dtype,
+        device=chosen,
+        bits=bits,
+        sizes=sizes,
+        source=source,
+    )
+
+
+def _checked_bits(bits: int | None, path: Path, family: Family) -> int | None:
+    if bits is None:
+        return None
+    if bits not in (4, 8):
+        raise ConfigError("quantization_bits is {bits!r}; expected 4 or 8, or nothing.", bits=bits)
+    if path.is_file():
+        raise ConfigError(
+            "quantization_bits is {bits}, but {path} is a GGUF file, whose numbers are quantized as they "
+            "are; leave it out.",
+            bits=bits,
+            path=path,
+        )
+    if not family.may_quantize:
+        check_bitsandbytes()
+    return bits
+
+
+def _stored_sizes(folder: Path, dtype: str) -> dict[str, int]:
+    return {
+        name: info.count * FORMAT_BYTES[dtype] if info.dtype in FLOATS else info.bytes
+        for name, info in list_tensors(folder).items()
+    }

@@ -1,0 +1,236 @@
+"""Builds a model empty and streams its tensors in: converted, quantized if asked, straight to their device.
+
+Names and shapes of all files are compared with the model before a number is read. The memory needed beside
+the model itself is about one tensor's.
+"""
+
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import dispatch_model, init_empty_weights
+from accelerate.utils import offload_weight, save_offload_index
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from glmcore.core.errors import ModelLoadError
+from glmcore.models.native.architectures import PREFIX, convert_tensor, model_class
+from glmcore.models.native.prefix import PrefixEncoder
+from glmcore.models.native.quantized import QuantizedLinear, quantize
+from glmcore.models.tensor_files import TensorInfo, iter_tensors
+
+SCALE = "weight_scale"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A checked folder of original weights."""
+
+    folder: Path
+    weights: str  # as in `Family.weights`
+    config: PreTrainedConfig
+    tensors: Mapping[str, TensorInfo]
+    stored_bits: int | None  # of weights that are stored quantized
+
+
+def read_converted(source: Source, dtype: torch.dtype, bits: int | None) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor under the model's names, floats in the given format, linear layers quantized to `bits`."""
+    for stored_name, stored in iter_tensors(source.folder):
+        for name, tensor in convert_tensor(source.weights, stored_name, stored, source.config):
+            if name.startswith(PREFIX):
+                continue  # an adapter's, attached afterwards
+            if bits and not source.stored_bits and _is_quantized_name(source, name):
+                packed, scale = quantize(tensor, bits)
+                yield name, packed
+                yield f"{name.removesuffix('weight')}{SCALE}", scale.to(dtype)
+            else:
+                yield name, tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
+def build_model(
+    source: Source, dtype: torch.dtype, device_map: Mapping[str, Any], bits: int | None, report: Any
+) -> PreTrainedModel:
+    """The model in memory, on the devices of the map.
+
+    Args:
+        report: called with the fraction that is done.
+
+    Raises:
+        ModelLoadError: tensors are missing, of no use, or of another shape than the model's.
+    """
+    model = empty_model(source, dtype, bits or source.stored_bits)
+    check_tensors(source, model, bits)
+    places = _Places(model, device_map)
+    total = sum(info.count for info in source.tensors.values()) or 1
+    done = 0
+    for name, tensor in read_converted(source, dtype, bits):
+        done += tensor.numel()
+        places.put(name, tensor)
+        report(min(done / total, 1.0))
+    model.tie_weights()
+    model.eval()
+    return places.dispatch()
+
+
+def empty_model(source: Source, dtype: torch.dtype, bits: int | None) -> PreTrainedModel:
+    """The model without numbers; `bits` makes its layers' linears quantized ones."""
+    config = source.config
+    config.dtype = dtype
+    config._attn_implementation = "sdpa"
+    with init_empty_weights(include_buffers=False):
+        model = model_class(source.weights)(config)
+        if bits:
+            for name, module in list(model.named_modules()):
+                if isinstance(module, nn.Linear) and _is_in_layer(name):
+                    quantized = QuantizedLinear(
+                        module.in_features, module.out_features, bits, module.bias is not None
+                    )
+                    model.set_submodule(name, quantized)
+    model.to(dtype)
+    return model
+
+
+def check_tensors(source: Source, model: nn.Module, bits: int | None = None) -> None:
+    """Compare what the files hold with what the model needs, without reading numbers."""
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    if source.config.tie_word_embeddings:
+        expected.pop("lm_head.weight", None)
+    made_on_load = bool(bits and not source.stored_bits)
+    missing = {name for name in expected if not (made_on_load and name.endswith(SCALE))}
+    for stored_name, info in source.tensors.items():
+        empty = torch.empty(info.shape, device="meta", dtype=getattr(torch, info.dtype, torch.float32))
+        for name, tensor in convert_tensor(source.weights, stored_name, empty, source.config):
+            if name.startswith(PREFIX):
+                continue
+            if name not in expected:
+                raise ModelLoadError(
+                    "{path} holds the weights {name} {shape}, which the model of config.json does not have; "
+                    "they are of different models.",
+                    path=info.file,
+                    name=stored_name,
+                    shape=list(info.shape),
+                )
+            missing.discard(name)
+            _check_shape(
+                stored_name, info, tuple(tensor.shape), expected[name], bits if made_on_load else None
+            )
+    if missing:
+        raise ModelLoadError(
+            "{path}: {count} of the weights that config.json asks for are not in the files, first {first}; "
+            "config and weights are of different models, or a file is missing.",
+            path=source.folder,
+            count=len(missing),
+            first=min(missing),
+        )
+
+
+def _check_shape(
+    name: str,
+    info: TensorInfo,
+    found: tuple[int, ...],
+    expected: tuple[int, ...],
+    bits: int | None,
+) -> None:
+    """`bits` where the model packs what the file holds in full."""
+    is_packed = bits is not None and len(expected) == 2 and _is_in_layer(name)
+    full = (expected[0], expected[1] * 8 // bits) if bits and is_packed else expected
+    if found != full:
+        raise ModelLoadError(
+            "{path}: the weights {first} have the shape {found}, config.json expects {expected}; "
+            "config and weights are of different models.",
+            path=info.file,
+            first=name,
+            found=list(found),
+            expected=list(full),
+        )
+
+
+def _is_in_layer(name: str) -> bool:
+    return ".layers." in name
+
+
+def _is_quantized_name(source: Source, name: str) -> bool:
+    return _is_in_layer(name) and name.endswith(".weight") and "layernorm" not in name
+
+
+class _Places:
+    """Puts tensors where the device map wants them."""
+
+    def __init__(self, model: PreTrainedModel, device_map: Mapping[str, Any]) -> None:
+        self._model, self._map = model, dict(device_map)
+        self._offload_index: dict[str, Any] = {}
+        self._offload_folder: tempfile.TemporaryDirectory[str] | None = None
+        if "disk" in self._map.values():
+            self._offload_folder = tempfile.TemporaryDirectory(prefix="glmcore-offload-")
+
+    def put(self, name: str, tensor: Tensor) -> None:
+        place = self._place_of(name)
+        if place == "disk" and self._offload_folder is not None:
+            offload_weight(tensor, name, self._offload_folder.name, self._offload_index)
+            return
+        module_name, _, leaf = name.rpartition(".")
+        module = self._model.get_submodule(module_name)
+        device = torch.device("cuda", place) if isinstance(place, int) else torch.device(place)
+        # A copy: what was mapped from the file must not change when the file does.
+        value = tensor.to(device, copy=True).contiguous()
+        trained = value.is_floating_point() and leaf != SCALE
+        module._parameters[leaf] = nn.Parameter(value, requires_grad=trained)
+
+    def dispatch(self) -> PreTrainedModel:
+        """Hooks that move activations, where there is more than one device."""
+        if len(set(self._map.values())) == 1 and "disk" not in self._map.values():
+            device = next(iter(self._map.values()))
+            self._model.to(torch.device("cuda", device) if isinstance(device, int) else device)  # buffers
+            return self._model
+        folder = self._offload_folder
+        if folder is not None:
+            save_offload_index(self._offload_index, folder.name)
+            weakref.finalize(self._model, folder.cleanup)
+        return dispatch_model(
+            self._model,
+            device_map=self._map,
+            offload_dir=folder.name if folder else None,
+            offload_index=self._offload_index or None,
+            skip_keys=self._model._skip_keys_device_placement,
+        )
+
+    def _place_of(self, name: str) -> Any:
+        parts = name.split(".")
+        for length in range(len(parts), -1, -1):
+            if (place := self._map.get(".".join(parts[:length]))) is not None:
+                return place
+        raise ModelLoadError(
+            "The device map names no place for {name}; add it or one of its parents.", name=name
+        )
+
+
+def read_prefix(source: Source) -> dict[str, Tensor]:
+    """The tensors of a prefix that lies among a model's own weights, under the encoder's names."""
+    if not any(name.startswith(PREFIX) for name in source.tensors):
+        return {}
+    return {
+        name.removeprefix(PREFIX): tensor
+        for name, tensor in iter_tensors(source.folder)
+        if name.startswith(PREFIX)
+    }
+
+
+def new_prefix(tensors: Mapping[str, Tensor], config: PreTrainedConfig) -> PrefixEncoder:
+    """A prefix encoder of the size that its tensors have."""
+    embedding = tensors["embedding.weight"]
+    projection = None
+    if "trans.0.weight" in tensors:
+        projection = (embedding.shape[1], tensors["trans.0.weight"].shape[0])
+    encoder = PrefixEncoder(
+        pre_seq_len=embedding.shape[0],
+        num_layers=config.num_hidden_layers,
+        num_heads=getattr(config, "num_key_value_heads", None) or config.num_attention_heads,
+        head_size=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
+        projection=projection,
+    )
+    encoder.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    return encoder.eval()

@@ -1,0 +1,89 @@
+"""Folders in the form of 2023, and Glm folders to be quantized: opened, measured, loaded."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, PreTrainedModel
+
+from glmcore.core.errors import ConfigError, ModelLoadError
+from glmcore.models.catalog import Family
+from glmcore.models.checkpoint import Checkpoint, read_json
+from glmcore.models.native.architectures import PREFIX, config_of, convert_tensor
+from glmcore.models.native.loader import SCALE, Source, build_model, new_prefix, read_prefix
+from glmcore.models.native.prefix import attach_prefix
+from glmcore.models.tensor_files import FORMAT_BYTES, list_tensors
+
+BITS = (4, 8)
+
+
+def open_source(checkpoint: Checkpoint, family: Family, bits: int | None = None) -> Source:
+    """Read everything but the numbers.
+
+    Raises:
+        ModelLoadError: config or files are of no use.
+        ConfigError: the weights are quantized already, or cannot be in so many bits.
+    """
+    assert family.weights is not None
+    values = checkpoint.config
+    stored_bits = values.get("quantization_bit") or None
+    if stored_bits not in (None, *BITS):
+        raise ModelLoadError(
+            "{path}: quantization_bit is {found!r}, expected 4 or 8; copy the file again.",
+            path=checkpoint.path / "config.json",
+            found=stored_bits,
+        )
+    if bits and stored_bits:
+        raise ConfigError(
+            "{path} holds weights of {stored} bits already, which cannot be quantized again to {bits}; load "
+            "it without quantization_bits, or name the folder with the full weights.",
+            path=checkpoint.path,
+            stored=stored_bits,
+            bits=bits,
+        )
+    config = config_of(family, values, checkpoint.path)
+    config.pre_seq_len = None  # a prefix is attached where there are tensors of one
+    return Source(checkpoint.path, family.weights, config, list_tensors(checkpoint.path), stored_bits)
+
+
+def memory_sizes(source: Source, dtype: str, bits: int | None) -> dict[str, int]:
+    """Bytes in memory of every tensor, under the loaded model's names."""
+    sizes: dict[str, int] = {}
+    for stored_name, info in source.tensors.items():
+        empty = torch.empty(info.shape, device="meta", dtype=getattr(torch, info.dtype, torch.float32))
+        for name, tensor in convert_tensor(source.weights, stored_name, empty, source.config):
+            is_float = tensor.is_floating_point()
+            size = (
+                tensor.numel() * FORMAT_BYTES["float32" if PREFIX in name else dtype if is_float else "int8"]
+            )
+            if bits and is_float and tensor.ndim == 2 and ".layers." in name:
+                sizes[name.removesuffix("weight") + SCALE] = tensor.shape[0] * FORMAT_BYTES[dtype]
+                size = tensor.numel() * bits // 8
+            sizes[name] = size
+    return sizes
+
+
+def load_original(
+    source: Source, dtype: str, device_map: Mapping[str, Any], bits: int | None, report: Any
+) -> PreTrainedModel:
+    """The model with its generation config, and with the prefix that was saved in the same files.
+
+    Raises:
+        ModelLoadError: as `build_model`.
+    """
+    model = build_model(source, getattr(torch, dtype), device_map, bits, report)
+    model.generation_config = _generation_config(source)
+    if prefix := read_prefix(source):
+        attach_prefix(model.base_model, new_prefix(prefix, source.config).to(model.device))
+    return model
+
+
+def _generation_config(source: Source) -> GenerationConfig:
+    """The folder's own; what it leaves open is the config's."""
+    path = source.folder / "generation_config.json"
+    said = read_json(path) if path.is_file() else {}
+    config = source.config
+    ends = said.get("eos_token_id", config.eos_token_id)
+    pad = said.get("pad_token_id", config.pad_token_id)
+    sampling = {name: said[name] for name in ("temperature", "top_p", "top_k", "do_sample") if name in said}
+    return GenerationConfig(eos_token_id=ends, pad_token_id=pad, bos_token_id=config.bos_token_id, **sampling)

@@ -1,0 +1,68 @@
+"""The tokenizer of a folder in the form of 2023, checked against the model it came with."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+from glmcore.core.errors import ModelLoadError
+from glmcore.models.catalog import Family
+from glmcore.models.tokenizers.chatglm import ChatGLM2Tokenizer, ChatGLM3Tokenizer, ChatGLMTokenizer
+from glmcore.models.tokenizers.tiktoken_file import build_tiktoken_tokenizer
+
+FILES = {"chatglm": "ice_text.model", "chatglm2": "tokenizer.model", "chatglm3": "tokenizer.model"}
+
+
+def original_tokenizer(folder: Path, family: Family, config: PreTrainedConfig) -> Any:
+    """Build the tokenizer of an original folder.
+
+    Raises:
+        ModelLoadError: the vocabulary file is missing, damaged, or of another model.
+    """
+    if family.vocabulary == "tiktoken":
+        return build_tiktoken_tokenizer(folder)
+    path = folder / FILES[family.vocabulary or ""]
+    if not path.is_file():
+        raise ModelLoadError(
+            "{path} is missing, the vocabulary of {family}; copy it from where the model came from.",
+            path=path,
+            family=family.title,
+        )
+    if family.vocabulary == "chatglm":
+        return _chatglm_tokenizer(path, config)
+    tokenizer = (ChatGLM3Tokenizer if family.vocabulary == "chatglm3" else ChatGLM2Tokenizer)(path)
+    if tokenizer.eos_token_id != config.eos_token_id and isinstance(config.eos_token_id, int):
+        raise _wrong_vocabulary(path, "</s>", tokenizer.eos_token_id, config.eos_token_id)
+    return tokenizer
+
+
+def _chatglm_tokenizer(path: Path, config: PreTrainedConfig) -> ChatGLMTokenizer:
+    said = _number_of_image_tokens(path.parent)
+    tokenizer = ChatGLMTokenizer(path, num_image_tokens=said or 0)
+    if said is None and config.bos_token_id > tokenizer.bos_token_id:  # an early folder, which does not say
+        tokenizer = ChatGLMTokenizer(path, num_image_tokens=config.bos_token_id - tokenizer.bos_token_id)
+    for name, expected in (("<sop>", config.bos_token_id), ("[gMASK]", config.gmask_token_id)):
+        found = tokenizer.convert_tokens_to_ids(name)
+        if found != expected:
+            raise _wrong_vocabulary(path, name, found, expected)
+    return tokenizer
+
+
+def _number_of_image_tokens(folder: Path) -> int | None:
+    try:
+        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))["num_image_tokens"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return said if isinstance(said, int) else None
+
+
+def _wrong_vocabulary(path: Path, name: str, found: Any, expected: Any) -> ModelLoadError:
+    return ModelLoadError(
+        "{path}: {name} has the id {found}, but config.json expects {expected}; vocabulary and model are of "
+        "different releases. Copy both from the same place.",
+        path=path,
+        name=name,
+        found=found,
+        expected=expected,
+    )
