@@ -1,14 +1,16 @@
-"""`python -m benchmarks [engine] [memory] [page]`: measure, and exit with 1 when a target is missed."""
+"""`python -m benchmarks [NAME…]`: measure all or the named, and exit with 1 when a target is missed."""
 
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import engine, page
+from benchmarks import engine, families, page
 from benchmarks.report import Measurement
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
     "engine": engine.measure,
     "memory": engine.measure_memory,
+    "families": families.measure,
+    "quantized": families.measure_quantized,
     "page": page.measure,
 }
 
