@@ -17,6 +17,7 @@ from glmcore.models.checkpoint import Checkpoint, read_json
 from glmcore.models.native.chatglm import ChatGLMForConditionalGeneration
 from glmcore.models.native.chatglm_config import ChatGLMConfig
 from glmcore.models.native.original import load_original, open_source
+from glmcore.models.offload import OffloadFolder
 
 WIDTH, DEPTH, HEADS, VOCABULARY = 1024, 8, 8, 9300  # ChatGLM-6B's share of embedding and layers
 PROMPT_TOKENS, NEW_TOKENS, ROUNDS = 64, 48, 7
@@ -60,7 +61,7 @@ def _save(model: ChatGLMForConditionalGeneration, folder: Path) -> None:
 def _loaded_bytes(folder: Path, bits: int | None) -> int:
     checkpoint = Checkpoint(folder, read_json(folder / "config.json"), {}, is_pickle=True)
     source = open_source(checkpoint, find_family(checkpoint.config), bits)
-    model = load_original(source, "float16", {"": "cpu"}, bits, lambda fraction: None)
+    model = load_original(source, "float16", {"": "cpu"}, bits, OffloadFolder(folder), lambda fraction: None)
     return sum(tensor.nbytes for tensor in model.parameters())
 
 

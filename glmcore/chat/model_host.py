@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from glmcore.chat.engine import ChatEngine
+from glmcore.chat.model_engines import AdapterEngineBuilder, ModelEngines, build_adapter_engine
 from glmcore.core.errors import EngineError, GlmcoreError, NotEnoughMemoryError
 from glmcore.core.i18n import mark
 from glmcore.core.messages import ChatRequest, GenerationParams, Message
@@ -40,25 +41,34 @@ class _Resident:
     def __init__(self) -> None:
         self.state = LoadState()
         self.done = threading.Event()
-        self.engine: ChatEngine | None = None
+        self.engines: ModelEngines | None = None
         self.last_used = time.monotonic()
 
 
 class ModelHost:
     """Gives out the engine of a model, loading it when it is first asked for."""
 
-    def __init__(self, settings: Settings, build_engine: EngineBuilder | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        build_engine: EngineBuilder | None = None,
+        build_adapted: AdapterEngineBuilder | None = None,
+    ) -> None:
         self._settings = settings
         self._build = build_engine or build_transformers_engine
+        self._build_adapted = build_adapted or build_adapter_engine
         self._residents: dict[str, _Resident] = {}
         self._lock = threading.Lock()  # guards the dictionary
         self._loading = threading.Lock()  # one load at a time, or two could each count on the same memory
 
-    def engine(self, name: str, cancelled: threading.Event | None = None) -> ChatEngine:
-        """The engine of a model; loads it, or waits for the load that is under way.
+    def engine(
+        self, name: str, cancelled: threading.Event | None = None, adapter: str | None = None
+    ) -> ChatEngine:
+        """The engine of a model, or of an adapter on it; loads it, or waits for the load that is under way.
 
         Raises:
-            ModelLoadError, NotEnoughMemoryError, NotFoundError: the same for everyone who waited.
+            ModelLoadError, NotEnoughMemoryError, NotFoundError: the same for everyone who waited; one that
+                is the adapter's is said to who asked for it.
             EngineError: `cancelled` was set while waiting.
         """
         resident = self._start_loading(name)
@@ -66,12 +76,12 @@ class ModelHost:
             if cancelled is not None and cancelled.is_set():
                 raise EngineError("Stopped while {name} was loading.", name=name)
         resident.last_used = time.monotonic()
-        error, engine = resident.state.error, resident.engine
+        error, engines = resident.state.error, resident.engines
         if error is not None:
             raise _without_traceback(error)  # a new one for each, as raising changes it
-        if engine is None:
+        if engines is None:
             raise EngineError("{name} was unloaded while it was waited for; ask again.", name=name)
-        return engine
+        return engines.engine(adapter)
 
     def start_loading(self, name: str) -> None:
         """Begin to load in the background unless that has begun already."""
@@ -84,14 +94,15 @@ class ModelHost:
         return resident.state if resident else None
 
     def ready_engine(self, name: str) -> ChatEngine | None:
-        """The engine when the model is in memory already; never waits."""
+        """The model's own engine when it is in memory already; never waits."""
         with self._lock:
             resident = self._residents.get(name)
-        return resident.engine if resident else None
+        engines = resident.engines if resident else None
+        return engines.base if engines else None
 
     def loaded_names(self) -> list[str]:
         with self._lock:
-            return [name for name, resident in self._residents.items() if resident.engine is not None]
+            return [name for name, resident in self._residents.items() if resident.engines is not None]
 
     def unload(self, name: str) -> None:
         """Give a model's memory back; answers it is making end as stopped."""
@@ -100,10 +111,10 @@ class ModelHost:
             if resident is None or not resident.done.is_set():
                 return
             del self._residents[name]
-        engine, resident.engine = resident.engine, None
-        if engine is not None:
-            engine.close()
-            del engine
+        engines, resident.engines = resident.engines, None
+        if engines is not None:
+            engines.close()
+            del engines
             _release_memory()
             log.info("unloaded %s", name)
 
@@ -128,7 +139,8 @@ class ModelHost:
             with self._loading:
                 _release_memory()  # of what was unloaded while its last answer still ended
                 entry = find_model(name, self._settings)
-                resident.engine = self._build_with_room(entry, progress)
+                engine = self._build_with_room(entry, progress)
+                resident.engines = ModelEngines(engine, self._build_adapted, self._settings)
             resident.state = LoadState(is_ready=True)
         except GlmcoreError as error:
             resident.state = replace(resident.state, error=_without_traceback(error))
@@ -156,7 +168,7 @@ class ModelHost:
             idle = [
                 (resident.last_used, name)
                 for name, resident in self._residents.items()
-                if resident.engine is not None and resident.engine.num_running() == 0
+                if resident.engines is not None and resident.engines.num_running() == 0
             ]
         return min(idle)[1] if idle else None
 

@@ -1,4 +1,4 @@
-"""From token ids to text that can be shown: whole characters only, and nothing past a stop string."""
+"""From token ids to text that can be shown: whole characters only, cleaned, nothing past a stop string."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,6 +6,7 @@ REPLACEMENT = "\ufffd"
 # An unfinished character has at most three bytes, each of them at worst a token. So many tokens in a row
 # without a whole character are really invalid text, and are shown as such.
 MAX_PENDING_TOKENS = 16
+NEARBY = 64  # characters; no family's cleaning looks at more of them around a place
 
 
 class IncrementalDecoder:
@@ -57,6 +58,50 @@ class IncrementalDecoder:
         else:
             self._given = len(self._decode(self._ids[self._start :]))
         self._whole, self._pending = len(self._ids), 0
+
+
+class CleanedText:
+    """Turns a growing answer into the one that is to be shown; what it has given out it never takes back."""
+
+    def __init__(self, clean: Callable[[str], str], settle: Callable[[str], str], begun: str = "") -> None:
+        """`settle` gives the beginning of the cleaned text that no further text can change.
+
+        `begun` is the text that a continued answer starts with; only what follows it is given out.
+        """
+        self._clean, self._settle = clean, settle
+        self._text = begun
+        self._given = (
+            len(clean(begun + "a")) - 1
+        )  # characters of the cleaned text; its end is no end any more
+
+    def push(self, piece: str) -> str:
+        """What can be shown now, possibly nothing."""
+        if not piece:
+            return ""
+        self._text += piece
+        shown = self._give(self._settle(self._text))
+        self._forget()
+        return shown
+
+    def flush(self) -> str:
+        """The rest, once no more text can come."""
+        return self._give(self._clean(self._text))
+
+    def _give(self, cleaned: str) -> str:
+        shown = cleaned[self._given :]
+        self._given += len(shown)
+        return shown
+
+    def _forget(self) -> None:
+        """Drop what was given out, or each token of a long answer would clean all that came before it."""
+        if len(self._text) <= 2 * NEARBY:
+            return
+        old, recent = self._text[:-NEARBY], self._text[-NEARBY:]
+        cleaned = self._clean(old)
+        apart = cleaned + self._clean(recent + "a")
+        if len(cleaned) <= self._given and apart == self._clean(self._text + "a"):
+            self._text = recent
+            self._given -= len(cleaned)
 
 
 class StopStrings:

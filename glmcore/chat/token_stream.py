@@ -1,14 +1,15 @@
 """The pipe between an engine that makes token ids and a reader that wants text.
 
-The engine's thread only appends ids; decoding and looking for stop strings happen in the reader's
-thread, so that no reader slows the engine or another reader.
+The engine's thread only appends ids; decoding, cleaning and looking for stop strings happen in the reader's
+thread, so that no reader slows the engine or another reader. Stop strings are looked for in the cleaned text:
+they are written by somebody who has seen that one.
 """
 
 import queue
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from glmcore.chat.engine import Usage
-from glmcore.chat.text import IncrementalDecoder, StopStrings
+from glmcore.chat.text import CleanedText, IncrementalDecoder, StopStrings
 from glmcore.core.errors import EngineError, GlmcoreError
 from glmcore.core.messages import StopReason
 
@@ -28,9 +29,14 @@ class TokenStream:
         stop: Sequence[str] = (),
         end_ids: Collection[int] = (),
         context: Sequence[int] = (),
+        cleaned: CleanedText | None = None,
     ) -> None:
-        """`end_ids` are counted but never shown; `context` are the ids that a continued answer follows."""
+        """`end_ids` are counted but never shown; `context` are the ids that a continued answer follows.
+
+        `cleaned` is how the answer is cleaned; None where its family needs nothing done.
+        """
         self._decoder = IncrementalDecoder(decode, context)
+        self._cleaned = cleaned
         self._stop_strings = StopStrings(stop)
         self._end_ids = frozenset(end_ids)
         self._pipe: queue.SimpleQueue[list[int] | StopReason | Exception] = queue.SimpleQueue()
@@ -89,7 +95,10 @@ class TokenStream:
     def _read(self, token_ids: list[int]) -> Iterator[str]:
         self._completion_tokens += len(token_ids)
         shown_ids = [token_id for token_id in token_ids if token_id not in self._end_ids]
-        text = self._stop_strings.push(self._decoder.push(shown_ids))
+        text = self._decoder.push(shown_ids)
+        if self._cleaned is not None:
+            text = self._cleaned.push(text)
+        text = self._stop_strings.push(text)
         if self._stop_strings.found:
             self.stop_reason = StopReason.STOP_STRING
             self._cancel()
@@ -97,7 +106,10 @@ class TokenStream:
             yield text
 
     def _end(self, reason: StopReason) -> Iterator[str]:
-        text = self._stop_strings.push(self._decoder.flush())
+        text = self._decoder.flush()
+        if self._cleaned is not None:
+            text = self._cleaned.push(text) + self._cleaned.flush()
+        text = self._stop_strings.push(text)
         found = self._stop_strings.found and reason is not StopReason.ERROR
         self.stop_reason = StopReason.STOP_STRING if found else reason
         if text := text + self._stop_strings.flush():

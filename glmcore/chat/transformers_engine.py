@@ -5,9 +5,11 @@ from dataclasses import replace
 
 from glmcore.chat.batching import PAGE_TOKENS, BatchedGeneration
 from glmcore.chat.generate_queue import GenerateQueue
+from glmcore.chat.text import CleanedText
 from glmcore.chat.token_stream import TokenStream
 from glmcore.core.messages import ChatRequest, GenerationParams, Message
 from glmcore.models import LoadedModel
+from glmcore.models.answer_text import as_it_is
 from glmcore.models.devices import GIB, choose_device, describe_devices
 from glmcore.models.memory import SMALLEST_CACHE_TOKENS
 from glmcore.models.prompts import fit_window
@@ -57,6 +59,7 @@ class TransformersEngine:
             stop=params.stop,
             end_ids=self.loaded.eos_token_ids,
             context=fitted.ids[-CONTEXT_TOKENS:] if continues else (),
+            cleaned=self._cleaning_after(request.messages[-1].content if continues else ""),
         )
         self._generation_for(params).start(stream, fitted.ids, params)
         return stream
@@ -71,6 +74,11 @@ class TransformersEngine:
         self._queue.close()
         if self._batched is not None:
             self._batched.close()
+
+    def _cleaning_after(self, begun: str) -> CleanedText | None:
+        if self.loaded.family.clean is as_it_is:
+            return None
+        return CleanedText(self.loaded.clean_answer, self.loaded.settled_answer, begun)
 
     def _generation_for(self, params: GenerationParams) -> BatchedGeneration | GenerateQueue:
         has_seed = params.seed is not None and not params.is_greedy

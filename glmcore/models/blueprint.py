@@ -78,8 +78,13 @@ def read_blueprint(
     dtype: str = "auto",
     device: str = "auto",
     quantization_bits: int | None = None,
+    usual_bits: int | None = None,
 ) -> Blueprint:
     """Check a folder or a .gguf file from outside.
+
+    Args:
+        quantization_bits: asked for, so that what cannot be quantized is refused.
+        usual_bits: for those models that can be.
 
     Raises:
         ModelLoadError: it is broken, or of a kind that cannot be loaded.
@@ -89,6 +94,8 @@ def read_blueprint(
     family = find_family(checkpoint.config, None if path.is_file() else path)
     if not family.is_original:
         refuse_remote_code(checkpoint)
+    if quantization_bits is None and family.may_quantize and not checkpoint.config.get("quantization_bit"):
+        quantization_bits = usual_bits
     bits = _checked_bits(quantization_bits, path, family)
     chosen = choose_device(device, devices)
     dtype = choose_dtype(dtype, chosen.name, checkpoint.dtype if path.is_dir() else "bfloat16")

@@ -133,7 +133,7 @@ FAMILIES: tuple[Family, ...] = (
             embedding="transformer.word_embeddings",
             layers="transformer.layers",
             norm="transformer.final_layernorm",
-            beside_embedding=("transformer.rotary_emb", "transformer.prefix_encoder"),
+            beside_embedding=("transformer.rotary_emb",),
         ),
         window=2048,
         may_quantize=True,

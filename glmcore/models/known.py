@@ -6,15 +6,19 @@ from typing import Any
 
 from glmcore.core.errors import ConfigError, ModelLoadError
 from glmcore.models.gguf_file import check_finite
+from glmcore.models.offload import OffloadFolder
 from glmcore.models.placement import Placement
 
 
-def load_known(path: Path, dtype: str, placement: Placement, bits: int | None) -> Any:
+def load_known(path: Path, dtype: str, placement: Placement, bits: int | None, offload: OffloadFolder) -> Any:
     """The model of a folder or a .gguf file."""
     import torch
 
     quantization = _bitsandbytes(bits) if bits else None
-    model, report = _load_weights(path, getattr(torch, dtype), placement, quantization)
+    options: dict[str, Any] = {"quantization_config": quantization} if quantization else {}
+    if "disk" in placement.devices:
+        options["offload_folder"] = str(offload.path)
+    model, report = _load_weights(path, getattr(torch, dtype), placement, options)
     _check_report(path, report)
     if path.is_file():
         check_finite(model, path)
@@ -63,13 +67,12 @@ def _source(path: Path) -> tuple[str, dict[str, str]]:
 
 
 def _load_weights(
-    path: Path, dtype: Any, placement: Placement, quantization: Any
+    path: Path, dtype: Any, placement: Placement, options: dict[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
     from transformers import AutoConfig, AutoModelForCausalLM, GgufConfig
 
     folder, gguf = _source(path)
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True, **gguf)
-    options: dict[str, Any] = {"quantization_config": quantization} if quantization else {}
     if gguf:
         options["quantization_config"] = GgufConfig(dequantize=True)
     return AutoModelForCausalLM.from_pretrained(

@@ -4,14 +4,15 @@ The only place where a conversation becomes token ids and token ids become text.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmcore.core.errors import DataError
 from glmcore.core.messages import GenerationParams, Message
-from glmcore.core.settings import Settings
+from glmcore.core.settings import Settings, load_settings
+from glmcore.models.adapters.folders import find_adapter
 from glmcore.models.answer_text import settled
 from glmcore.models.catalog import FAMILIES, Family
 from glmcore.models.prompt_forms import template_hash
@@ -76,8 +77,12 @@ class LoadedModel:
         """This model with an adapter, sharing its weights; the model itself stays as it is.
 
         Raises:
-            ModelLoadError: the adapter is missing, broken, or of another model.
+            ModelLoadError: the adapter is broken, or of another model.
+            NotFoundError: there is none of that name.
         """
-        from glmcore.models.adapters.attach import attach_adapter
+        from glmcore.models.adapters.attach import Base, attach_adapter
 
-        return attach_adapter(self, adapter, settings)
+        entry = find_adapter(adapter, settings or load_settings())
+        base = Base(self.name, self.model, self.family, self.template_hash)
+        model, can_batch = attach_adapter(base, entry)
+        return replace(self, model=model, adapter=entry.name, can_batch=can_batch and self.can_batch)

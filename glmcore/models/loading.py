@@ -18,6 +18,7 @@ from glmcore.models.hub import fetch_from_hub
 from glmcore.models.known import load_known, load_tokenizer
 from glmcore.models.loaded import LoadedModel
 from glmcore.models.memory import check_fits
+from glmcore.models.offload import OffloadFolder
 from glmcore.models.placement import Placement
 from glmcore.models.progress import Progress, ignore_progress
 from glmcore.models.sources import ModelEntry, find_model
@@ -45,7 +46,7 @@ def load_model(
         dtype: "auto", "float32", "bfloat16" or "float16".
         device: "auto", "cpu", "cuda", "cuda:1", "mps"; not used where a device map is given.
         adapter: a folder with a LoRA, a prefix or a P-tuning checkpoint of 2023, or the name of a listed one.
-        quantization_bits: 8 or 4, of the layers' weights; None leaves them as they are stored.
+        quantization_bits: 8 or 4, of the layers' weights; None leaves them as the setting `quantize` says.
         device_map: "auto" by free memory, "chatglm" for ChatGLM-6B's fixed rule, or accelerate's own form;
             by default a model is spread only where it does not fit on one GPU.
         max_memory: memory per device for the device map, e.g. {0: "20GiB", "cpu": "60GiB"}.
@@ -62,7 +63,13 @@ def load_model(
     progress(LOADING, None)
     devices = describe_devices()
     blueprint = read_blueprint(
-        entry.name, path, devices, dtype=dtype, device=device, quantization_bits=quantization_bits
+        entry.name,
+        path,
+        devices,
+        dtype=dtype,
+        device=device,
+        quantization_bits=quantization_bits,
+        usual_bits=None if settings.quantize == "off" else int(settings.quantize),
     )
     placement = blueprint.place(devices, device_map, max_memory)
     check_fits(
@@ -72,7 +79,9 @@ def load_model(
         needed=blueprint.needed_bytes,
         free=placement.free_bytes,
     )
-    model, tokenizer = _load(blueprint, placement, progress)
+    offload = OffloadFolder(settings.home)
+    model, tokenizer = _load(blueprint, placement, offload, progress)
+    offload.goes_with(model)
     loaded = _describe(blueprint, placement, model, tokenizer)
     return loaded if adapter is None else loaded.with_adapter(adapter, settings)
 
@@ -116,7 +125,9 @@ def _describe(blueprint: Blueprint, placement: Placement, model: Any, tokenizer:
     )
 
 
-def _load(blueprint: Blueprint, placement: Placement, progress: Progress) -> tuple[Any, Any]:
+def _load(
+    blueprint: Blueprint, placement: Placement, offload: OffloadFolder, progress: Progress
+) -> tuple[Any, Any]:
     """Model and tokenizer; anything that a library finds wrong becomes one sentence."""
     import torch
     from transformers.utils import logging as transformers_logging
@@ -127,7 +138,7 @@ def _load(blueprint: Blueprint, placement: Placement, progress: Progress) -> tup
     try:
         tokenizer = _load_tokenizer(blueprint)
         part = "model"
-        model = _load_weights(blueprint, placement, progress)
+        model = _load_weights(blueprint, placement, offload, progress)
         _check_vocabulary(path, model, tokenizer)
         return model, tokenizer
     except GlmcoreError:
@@ -160,9 +171,11 @@ def _load_tokenizer(blueprint: Blueprint) -> Any:
     return load_tokenizer(blueprint.checkpoint.path)
 
 
-def _load_weights(blueprint: Blueprint, placement: Placement, progress: Progress) -> Any:
+def _load_weights(
+    blueprint: Blueprint, placement: Placement, offload: OffloadFolder, progress: Progress
+) -> Any:
     if blueprint.source is None:
-        return load_known(blueprint.checkpoint.path, blueprint.dtype, placement, blueprint.bits)
+        return load_known(blueprint.checkpoint.path, blueprint.dtype, placement, blueprint.bits, offload)
     from glmcore.models.native.original import load_original
 
     assert isinstance(placement.device_map, dict)  # a layout is always known here
@@ -171,6 +184,7 @@ def _load_weights(blueprint: Blueprint, placement: Placement, progress: Progress
         blueprint.dtype,
         placement.device_map,
         blueprint.bits,
+        offload,
         lambda fraction: progress(LOADING, fraction),
     )
 

@@ -19,6 +19,11 @@ class Placement:
     max_memory: dict[Any, Any] | None = None
     plan: Plan | None = field(default=None, repr=False)
 
+    @property
+    def devices(self) -> set[Any]:
+        """Where parts are known to go; empty where accelerate decides."""
+        return set(self.device_map.values()) if isinstance(self.device_map, dict) else set()
+
 
 def choose_placement(
     chosen: Device,

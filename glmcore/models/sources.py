@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from glmcore.core.errors import ModelLoadError, NotFoundError
 from glmcore.core.i18n import mark
 from glmcore.core.settings import EMBEDDED_MODEL, Settings
+from glmcore.models.adapters.folders import is_adapter
+from glmcore.models.catalog import FAMILIES, find_family
 
 ModelKind = Literal["folder", "gguf", "embedded", "hub"]
 
@@ -33,6 +35,7 @@ class ModelEntry:
     bytes: int | None  # of the weight files
     is_ready: bool
     detail: str = ""
+    family: str = FAMILIES[-1].name  # as far as its folder tells
 
 
 def embedded_path(settings: Settings) -> Path:
@@ -92,22 +95,33 @@ def entry_of(path: Path, name: str) -> ModelEntry:
     """The entry of a model folder or a .gguf file that exists."""
     if path.is_file():
         return ModelEntry(name, path, "gguf", path.stat().st_size, is_ready=True, detail="GGUF")
-    return ModelEntry(name, path, "folder", _weight_bytes(path), is_ready=True, detail=_model_type(path))
+    return _folder_entry(path, name, "folder")
 
 
 def _embedded_entry(settings: Settings) -> ModelEntry:
     path = embedded_path(settings)
     if _exists(path / "config.json"):
-        return ModelEntry(EMBEDDED_MODEL, path, "embedded", _weight_bytes(path), True, _model_type(path))
+        return _folder_entry(path, EMBEDDED_MODEL, "embedded")
     waiting = mark("fetched from the package index when it is first used")
     return ModelEntry(EMBEDDED_MODEL, None, "embedded", None, is_ready=False, detail=waiting)
 
 
+def _folder_entry(path: Path, name: str, kind: ModelKind) -> ModelEntry:
+    config = _read_config(path)
+    family = find_family(config, path)
+    title = str(config.get("model_type", "")) if family is FAMILIES[-1] else family.title
+    return ModelEntry(name, path, kind, _weight_bytes(path), is_ready=True, detail=title, family=family.name)
+
+
 def _iter_models(folder: Path, levels: int) -> Iterator[Path]:
-    """Model folders and .gguf files, not looking inside a model folder; unreadable folders are skipped."""
+    """Model folders and .gguf files, not looking inside a model folder.
+
+    Adapters are no models; unreadable folders are skipped.
+    """
     try:
         if (folder / "config.json").is_file():
-            yield folder
+            if not is_adapter(folder):
+                yield folder
             return
         children = [child for child in folder.iterdir() if not child.name.startswith(".")]
     except OSError:
@@ -130,12 +144,12 @@ def _weight_bytes(folder: Path) -> int | None:
     return None
 
 
-def _model_type(folder: Path) -> str:
+def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return ""
-    return str(config.get("model_type", "")) if isinstance(config, dict) else ""
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def _exists(path: Path) -> bool:

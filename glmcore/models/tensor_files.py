@@ -126,7 +126,6 @@ def _iter_safetensors(path: Path) -> Iterator[tuple[str, "Tensor"]]:
 
 def _load_pickle(path: Path, device: str = "cpu") -> dict[str, Any]:
     """A pickle by torch's reader that builds tensors and nothing else."""
-    import pickle
     import zipfile
 
     import torch
@@ -134,13 +133,13 @@ def _load_pickle(path: Path, device: str = "cpu") -> dict[str, Any]:
     try:
         can_map = zipfile.is_zipfile(path)  # not the form of before torch 1.6
         tensors = torch.load(path, map_location=device, weights_only=True, mmap=can_map)
-    except pickle.UnpicklingError as fault:
-        raise ModelLoadError(
-            "{path} holds a pickle with more in it than weights, which could run code, so it was not "
-            "loaded; use the model's safetensors files.",
-            path=path,
-        ) from fault
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as fault:
+    except Exception as fault:  # a broken file may make its reader raise anything
+        if type(fault).__name__ == "UnpicklingError":
+            raise ModelLoadError(
+                "{path} holds a pickle with more in it than weights, which could run code, so it was not "
+                "loaded; use the model's safetensors files.",
+                path=path,
+            ) from fault
         raise ModelLoadError(
             "{path} is not a readable weight file ({fault}); copy or download it again.",
             path=path,

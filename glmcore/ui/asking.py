@@ -14,11 +14,12 @@ from glmcore.ui.services import Services
 
 @dataclass(frozen=True)
 class AnswerOptions:
-    """With what an answer is to be made: the model and what stands in the sidebar."""
+    """With what an answer is to be made: the model, what stands in the sidebar, the adapter."""
 
     model: str
     params: GenerationParams
     system_prompt: str
+    adapter: str | None = None
 
 
 class StoredAnswer:
@@ -101,6 +102,7 @@ def _start(
         messages=_messages(history, conversation, parent, options.system_prompt, text),
         params=options.params,
         model=options.model,
+        adapter=options.adapter,
         user=owner,
     )
     stored = history.messages.start_answer(owner, conversation.id, parent.id, content=text)
@@ -109,7 +111,11 @@ def _start(
         return services.answers.start(stored.id, request, sink, text=text)
     except GlmcoreError as error:
         facts = AnswerFacts(
-            model=options.model, stop_reason=StopReason.ERROR, params=options.params, error=error.to_dict()
+            model=options.model,
+            adapter=options.adapter,
+            params=options.params,
+            stop_reason=StopReason.ERROR,
+            error=error.to_dict(),
         )
         sink.finish(text, facts)
         raise

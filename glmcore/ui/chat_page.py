@@ -4,9 +4,10 @@ import streamlit as st
 
 from glmcore.chat.answers import RunningAnswer
 from glmcore.core.errors import GlmcoreError, NotFoundError
-from glmcore.core.messages import GenerationParams
+from glmcore.core.messages import AnswerFacts, GenerationParams
 from glmcore.history import Conversation, PathEntry
 from glmcore.models import list_models, stored_params
+from glmcore.ui.adapter_picker import ADAPTER_KEY, NONE, pick_adapter, show_missing
 from glmcore.ui.asking import AnswerOptions, answer, store_question
 from glmcore.ui.conversation_list import show_conversations
 from glmcore.ui.model_panel import MODEL_KEY, pick_model, show_load_state
@@ -20,6 +21,7 @@ RESTORED_KEY = "restored_conversation"
 DEFAULTS_KEY = "defaults_of_model"
 QUESTION_KEY = "question"
 DRAFT_KEY = "draft"  # a question that could not be stored, for the input box of the next run
+PICKER_WIDTH = 400  # pixels; an adapter is named with its folders and its method
 
 
 def show() -> None:
@@ -27,9 +29,11 @@ def show() -> None:
     question = st.session_state.get(QUESTION_KEY)  # an input that is drawn disabled drops it
     conversation = _open_conversation(shared)
     path, running = _read(shared, conversation)
-    _restore_parameters(conversation)
-    model = _show_header(shared, conversation, path)
-    options = _show_sidebar(shared, conversation, model, is_answering=running is not None)
+    last_adapter = _last_adapter(path, running)
+    _restore_parameters(conversation, last_adapter)
+    model, adapter = _show_header(shared, conversation, path, last_adapter)
+    params, system_prompt = _show_sidebar(shared, conversation, model, is_answering=running is not None)
+    options = AnswerOptions(model, params, system_prompt, adapter)
     with st.container():  # the same place in every run, or the rest of the page would be drawn beside itself
         if running is None:
             show_load_state(shared, model)
@@ -76,8 +80,20 @@ def _read(
     return path, running
 
 
-def _restore_parameters(conversation: Conversation | None) -> None:
-    """Opening a conversation brings its parameters and model back, once; a new chat leaves them behind.
+def _last_adapter(path: list[PathEntry], running: RunningAnswer | None) -> str | None:
+    """The adapter of the latest answer, which is the conversation's."""
+    if running is not None:
+        return running.request.adapter
+    facts = _last_facts(path)
+    return facts.adapter if facts is not None else None
+
+
+def _last_facts(path: list[PathEntry]) -> AnswerFacts | None:
+    return next((entry.message.facts for entry in reversed(path) if entry.message.facts), None)
+
+
+def _restore_parameters(conversation: Conversation | None, adapter: str | None) -> None:
+    """Opening a conversation brings parameters, model and adapter back, once; a new chat leaves them behind.
 
     What a person has set stays, in a new chat too.
     """
@@ -88,26 +104,33 @@ def _restore_parameters(conversation: Conversation | None) -> None:
     if conversation is not None:
         put_params(conversation.params or GenerationParams(), conversation.system_prompt)
         st.session_state[MODEL_KEY] = conversation.model
+        st.session_state[ADAPTER_KEY] = adapter or NONE
     elif are_untouched() and is_prompt_untouched():
         put_params(GenerationParams(), "")
         st.session_state[DEFAULTS_KEY] = None  # the model's own follow
 
 
-def _show_header(shared: Services, conversation: Conversation | None, path: list[PathEntry]) -> str:
+def _show_header(
+    shared: Services, conversation: Conversation | None, path: list[PathEntry], last_adapter: str | None
+) -> tuple[str, str | None]:
+    """Pickers and notes; gives the chosen model and adapter."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        with st.container(width=320):
+        with st.container(width=PICKER_WIDTH):
             model = pick_model(shared, conversation.model if conversation else None)
+            is_the_conversations = conversation is not None and conversation.model == model
+            adapter = pick_adapter(shared, model, last_adapter if is_the_conversations else None)
         _show_context_meter(shared, model, path)
     engine = shared.models.ready_engine(model)
     for note in engine.notes if engine else ():
         st.caption(_(note))
-    return model
+    show_missing(shared, adapter)
+    return model, adapter
 
 
 def _show_context_meter(shared: Services, model: str, path: list[PathEntry]) -> None:
     """How much of the model's window the conversation fills, by the last answer's own count."""
     engine = shared.models.ready_engine(model)
-    facts = next((entry.message.facts for entry in reversed(path) if entry.message.facts), None)
+    facts = _last_facts(path)
     if engine is None or facts is None or not facts.prompt_tokens:
         return
     used = facts.prompt_tokens + facts.completion_tokens
@@ -118,13 +141,12 @@ def _show_context_meter(shared: Services, model: str, path: list[PathEntry]) -> 
 
 def _show_sidebar(
     shared: Services, conversation: Conversation | None, model: str, *, is_answering: bool
-) -> AnswerOptions:
+) -> tuple[GenerationParams, str]:
     with st.sidebar:
         show_conversations(shared, conversation.id if conversation else None, is_answering=is_answering)
         with st.expander(_("Parameters"), icon=":material/tune:", expanded=True):
             _apply_model_defaults(shared, conversation, model)
-            params, system_prompt = show_parameters(shared)
-    return AnswerOptions(model, params, system_prompt)
+            return show_parameters(shared)
 
 
 def _apply_model_defaults(shared: Services, conversation: Conversation | None, model: str) -> None:

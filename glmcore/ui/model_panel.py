@@ -8,6 +8,7 @@ from glmcore.chat.model_host import LoadState
 from glmcore.core.errors import GlmcoreError
 from glmcore.models import ModelEntry, find_model, list_models
 from glmcore.ui.markdown import plain
+from glmcore.ui.plan_view import show_plan
 from glmcore.ui.services import Services
 from glmcore.ui.text import _, error_text
 
@@ -91,7 +92,9 @@ def _show_model(services: Services, entry: ModelEntry) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{plain(entry.name)}**", width="stretch")
             _show_button(services, entry.name, state)
-        st.caption(_describe(entry))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(_describe(entry), width="stretch")
+            show_plan(services.settings, entry)
         show_load_state(services, entry.name)
 
 

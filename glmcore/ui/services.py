@@ -45,7 +45,7 @@ def services() -> Services:
     history.messages.interrupt_running()
     models = ModelHost(configured)
     answers = AnswerRegistry(
-        lambda request, cancelled: models.engine(request.model, cancelled),
+        lambda request, cancelled: models.engine(request.model, cancelled, request.adapter),
         max_running=configured.max_running_answers,
     )
     return Services(configured, history, models, answers)

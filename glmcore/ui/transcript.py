@@ -9,6 +9,7 @@ from glmcore.chat.answers import Snapshot
 from glmcore.core.errors import GlmcoreError
 from glmcore.core.messages import AnswerFacts, StopReason
 from glmcore.history import Conversation, PathEntry, StoredMessage
+from glmcore.ui.adapter_picker import short_name
 from glmcore.ui.asking import AnswerOptions, answer, continue_answer, store_edited
 from glmcore.ui.live_answer import draw_until_done
 from glmcore.ui.markdown import plain, to_markdown
@@ -238,8 +239,9 @@ def can_continue(message: StoredMessage) -> bool:
 
 
 def facts_line(facts: AnswerFacts) -> str:
-    """Model, tokens, time to first token, speed and why it stopped, in one line."""
-    parts = [plain(facts.model), plural("{count} token", "{count} tokens", facts.completion_tokens)]
+    """Model and adapter, tokens, time to first token, speed and why it stopped, in one line."""
+    made_by = [facts.model, *([short_name(facts.adapter, facts.model)] if facts.adapter else [])]
+    parts = [plain(" + ".join(made_by)), plural("{count} token", "{count} tokens", facts.completion_tokens)]
     if facts.seconds_to_first_token is not None:
         parts.append(_("first after {seconds:.2f} s", seconds=facts.seconds_to_first_token))
     if facts.tokens_per_second is not None:

@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from glmcore.chat.text import REPLACEMENT, IncrementalDecoder, StopStrings
+from glmcore.chat.text import NEARBY, REPLACEMENT, CleanedText, IncrementalDecoder, StopStrings
+from glmcore.models.answer_text import PLACEHOLDER, clean_chatglm, clean_chatglm2, clean_roles, settled
 
 SENTENCES = [
     "The quick brown fox jumps over the lazy dog.",
@@ -192,3 +193,80 @@ def test_only_what_could_be_a_stop_string_is_held_back():
     assert strings.push("<|") == ""
     assert strings.flush() == "<|"
     assert not strings.found
+
+
+CLEANINGS = [clean_chatglm, clean_chatglm2, clean_roles]
+each_cleaning = pytest.mark.parametrize("clean", CLEANINGS, ids=lambda clean: clean.__name__)
+SIGNS = [
+    "你好",
+    "好",
+    "word",
+    "a ",
+    ",",
+    "!",
+    ":",
+    ";",
+    "?",
+    "，",
+    " ",
+    "  ",
+    "\n",
+    PLACEHOLDER,
+    PLACEHOLDER[:3],
+]
+
+
+def cleaned(clean, parts, begun=""):
+    """What is given out for the parts, and at the end."""
+    text = CleanedText(clean, lambda text: settled(clean, text), begun)
+    return [*(text.push(part) for part in parts), text.flush()]
+
+
+@each_cleaning
+def test_cleaned_pieces_joined_are_the_cleaned_text(clean):
+    rng = random.Random(5)
+    for _ in range(150):
+        text = "".join(rng.choices(SIGNS, k=rng.choice([1, 5, 40, 200])))
+        assert "".join(cleaned(clean, random_parts(text, rng))) == clean(text)
+
+
+@each_cleaning
+def test_a_continued_text_gives_out_the_continuation_only(clean):
+    rng = random.Random(6)
+    for _ in range(150):
+        whole = "".join(rng.choices([sign for sign in SIGNS if "[" not in sign], k=rng.choice([2, 20, 200])))
+        begun = settled(clean, whole[: rng.randrange(len(whole))])
+        rest = "word" + "".join(rng.choices(SIGNS, k=5))
+        assert begun + "".join(cleaned(clean, random_parts(rest, rng), begun)) == clean(begun + rest)
+
+
+def test_only_what_more_text_could_change_is_held_back():
+    assert cleaned(clean_chatglm, ["\n", "hello", ",", "好", " ", "[[训", "练时间]]", "!"]) == [
+        "",
+        "hello",
+        "",
+        "，好",
+        "",
+        " ",
+        "2023年",
+        "！",
+        "",
+    ]
+
+
+def test_what_stands_already_is_neither_taken_back_nor_said_again():
+    assert cleaned(clean_chatglm, ["好"], begun="word,") == ["好", ""]
+    assert cleaned(clean_chatglm2, ["more"], begun="\nthe end ") == ["more", ""]
+
+
+def test_cleaning_looks_at_a_short_text_however_long_the_answer_is():
+    lengths = []
+
+    def settle(text):
+        lengths.append(len(text))
+        return settled(clean_chatglm, text)
+
+    text = CleanedText(clean_chatglm, settle, begun="begun, 好!" * 200)
+    answer = "".join(text.push(piece) for piece in ["你好, ", "这 is,好的!\n"] * 300) + text.flush()
+    assert answer == clean_chatglm("你好, 这 is,好的!\n" * 300)
+    assert max(lengths[1:]) < 4 * NEARBY

@@ -5,9 +5,11 @@ import threading
 import pytest
 
 from glmcore.chat.engine import Usage
+from glmcore.chat.text import CleanedText
 from glmcore.chat.token_stream import TokenStream
 from glmcore.core.errors import DataError, EngineError
 from glmcore.core.messages import StopReason
+from glmcore.models.answer_text import clean_chatglm, settled
 
 END = 0
 
@@ -124,3 +126,43 @@ def test_a_reader_that_goes_away_frees_the_place_in_the_engine():
             raise ValueError("broken reader")
     assert cancels == [True]
     assert stream.stop_reason is StopReason.CANCELLED
+
+
+def cleaning(begun=""):
+    return CleanedText(clean_chatglm, lambda text: settled(clean_chatglm, text), begun)
+
+
+@pytest.mark.parametrize("reason", [StopReason.END, StopReason.LENGTH, StopReason.CANCELLED])
+def test_an_answer_is_cleaned_as_it_comes(reason):
+    stream, _ = make_stream(cleaned=cleaning())
+    put(stream, "\n你好,word, 好! \n")
+    stream.finish(reason)
+    assert list(stream) == ["你", "好", "，", "w", "o", "r", "d", ",", " 好", "！"]
+    assert stream.stop_reason is reason
+
+
+def test_of_a_continued_answer_only_the_continuation_comes():
+    stream, _ = make_stream(cleaned=cleaning("你好"))
+    put(stream, ",再见")
+    stream.finish(StopReason.END)
+    assert "".join(stream) == "，再见"
+
+
+@pytest.mark.parametrize(("stop", "shown"), [("，", "你好"), (",", "你好，再见"), ("\n", "你好，再见")])
+def test_stop_strings_are_looked_for_in_the_cleaned_text(stop, shown):
+    stream, _ = make_stream(cleaned=cleaning(), stop=(stop,))
+    put(stream, "\n你好,再见\n")
+    stream.finish(StopReason.END)
+    assert "".join(stream) == shown
+    assert (stream.stop_reason is StopReason.STOP_STRING) == (stop == "，")
+
+
+def test_cleaned_text_before_an_error_is_given_out():
+    stream, _ = make_stream(cleaned=cleaning())
+    put(stream, "你好!")
+    stream.fail(DataError("no"))
+    pieces = []
+    with pytest.raises(DataError, match="no"):
+        for piece in stream:
+            pieces.append(piece)
+    assert "".join(pieces) == "你好！"

@@ -89,6 +89,18 @@ def test_an_answer_is_continued_as_if_it_had_never_stopped(engine, loaded):
     assert left_out.usage.turns_left_out == 1
 
 
+def test_answers_are_cleaned_as_their_family_says(loaded):
+    def clean(text):
+        return text.replace("\ufffd", "?").strip()
+
+    engine = TransformersEngine(replace(loaded, family=replace(loaded.family, clean=clean), can_batch=False))
+    assert answer(engine, "hello") == clean(reference(loaded, "hello")) != reference(loaded, "hello")
+    assert (
+        answer(engine, "tell me", " and so") == clean(" and so" + reference(loaded, "tell me", " and so"))[6:]
+    )
+    engine.close()
+
+
 def test_what_does_not_fit_is_left_out_and_counted(engine):
     old = ["old question " * 12, "old answer " * 12] * 3
     stream = engine.submit(request_for(*old, "new question"))

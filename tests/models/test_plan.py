@@ -285,7 +285,9 @@ def test_fixed_rule_of_chatglm_is_reproduced(expected):
 @pytest.mark.parametrize(("num_layers", "num_gpus"), [(40, 4), (2, 8), (40, 3), (1, 2)])
 def test_fixed_rule_places_any_number_of_layers(num_layers, num_gpus):
     model, available = layout(num_layers), devices(*[24_000] * num_gpus)
-    check(model, plan_layers(model, available, device_map="chatglm", extra=EXTRA), available)
+    plan = plan_layers(model, available, device_map="chatglm", extra=EXTRA)
+    check(model, plan, available)
+    assert sum(counts(plan)) == num_layers
 
 
 def test_fixed_rule_is_refused_where_a_gpu_would_be_overfull():

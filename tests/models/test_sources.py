@@ -1,6 +1,7 @@
 """Listing and finding models by name."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,37 @@ def test_folders_and_files_of_all_roots_are_listed(filled, tmp_path):
     entries = {entry.name: entry for entry in list_models(filled)}
     same_name = str(tmp_path / "shared" / "org" / "glm-4")
     assert set(entries) == {EMBEDDED_MODEL, "org/glm-4", same_name, "small.gguf"}
-    assert (entries["org/glm-4"].bytes, entries["org/glm-4"].detail) == (100, "glm")
+    assert (entries["org/glm-4"].bytes, entries["org/glm-4"].detail) == (100, "GLM-4 (2024)")
     assert (entries["small.gguf"].kind, entries["small.gguf"].bytes) == ("gguf", 7)
+
+
+@pytest.mark.parametrize(
+    ("config", "detail", "family"),
+    [
+        ({"model_type": "chatglm", "inner_hidden_size": 8}, "ChatGLM-6B", "chatglm"),
+        ({"model_type": "chatglm", "padded_vocab_size": 8}, "ChatGLM2-6B", "chatglm2"),
+        ({"model_type": "gpt2"}, "gpt2", "other"),
+        ({}, "", "other"),
+    ],
+)
+def test_family_is_told_by_the_folder(settings, config, detail, family):
+    folder = make_folder(settings.models_dir / "model")
+    (folder / "config.json").write_text(json.dumps(config))
+    entry = list_models(settings)[1]
+    assert (entry.detail, entry.family) == (detail, family)
+
+
+@pytest.mark.parametrize("kind", ["lora", "prefix"])
+def test_adapters_are_no_models(settings, kind):
+    folder = make_folder(settings.models_dir / "adapter")
+    if kind == "lora":
+        (folder / "adapter_config.json").write_text("{}")
+    else:
+        (folder / "config.json").write_text(json.dumps({"model_type": "chatglm", "pre_seq_len": 4}))
+        (folder / "model.safetensors").unlink()
+        with zipfile.ZipFile(folder / "pytorch_model.bin", "w") as file:
+            file.writestr("archive/data/0", b"\0\0")
+    assert [entry.name for entry in list_models(settings)] == [EMBEDDED_MODEL]
 
 
 def test_root_that_is_a_model_itself_is_listed(tmp_path):

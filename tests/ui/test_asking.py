@@ -46,6 +46,15 @@ def test_request_carries_system_prompt_parameters_model_and_owner(server: Server
     assert (request.params, request.model, request.user) == (PARAMS, EMBEDDED_MODEL, OWNER)
 
 
+def test_adapter_reaches_the_engine_and_the_facts(server: Server) -> None:
+    attached: list[str] = []
+    server.attach = lambda base, adapter, settings: attached.append(adapter) or server.engine
+    ask(server, "Why?", AnswerOptions(EMBEDDED_MODEL, PARAMS, "", "tuned"))
+    assert (attached, server.requests[-1].adapter) == (["tuned"], "tuned")
+    stored = message(server, -1)
+    assert stored.facts is not None and stored.facts.adapter == "tuned"
+
+
 def test_blank_system_prompt_is_not_sent(server: Server) -> None:
     ask(server, "Why?", AnswerOptions(EMBEDDED_MODEL, PARAMS, " \n"))
     assert asked_of_engine(server) == [("user", "Why?")]

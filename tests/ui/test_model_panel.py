@@ -154,5 +154,5 @@ def test_model_that_must_be_fetched_says_so(server: Server) -> None:
 def test_size_is_shown(server: Server) -> None:
     add_model(server, "second")
     (server.services.settings.models_dir / "second" / "model.safetensors").write_bytes(b"0" * 20_000_000)
-    assert Visit(server, page="overview").says("llama · 0.02 GB on disk")
+    assert Visit(server, page="overview").says("Llama · 0.02 GB on disk")
     assert model_panel.REFRESH_SECONDS <= 1

@@ -30,6 +30,11 @@ def test_facts_line_tells_model_tokens_times_and_end(server: Server) -> None:
     assert facts_line(known) == "tiny · 11 tokens · first after 0.25 s · 10.0 tokens/s · complete"
 
 
+def test_facts_line_names_the_adapter_without_its_models_folder(server: Server) -> None:
+    assert facts_line(facts(adapter="tiny/lora")).startswith(r"tiny \+ lora · ")
+    assert facts_line(facts(adapter="other/lora")).startswith(r"tiny \+ other\/lora · ")
+
+
 def test_facts_line_leaves_out_what_was_not_measured(server: Server) -> None:
     assert facts_line(facts(StopReason.CANCELLED)) == "tiny · 0 tokens · stopped"
     assert facts_line(facts(completion_tokens=1)) == "tiny · 1 token · complete"

@@ -30,6 +30,7 @@ class Server:
     def __init__(self) -> None:
         self.engine = FakeEngine()
         self.build: Callable[..., FakeEngine] = lambda entry, settings, progress: self.engine
+        self.attach: Callable[..., FakeEngine] = lambda base, adapter, settings: self.engine
 
     @property
     def services(self) -> services_module.Services:
@@ -160,7 +161,11 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     running = Server()
 
     def host(settings):
-        return model_host.ModelHost(settings, lambda *arguments: running.build(*arguments))
+        return model_host.ModelHost(
+            settings,
+            lambda *arguments: running.build(*arguments),
+            lambda *arguments: running.attach(*arguments),
+        )
 
     monkeypatch.setattr(services_module, "ModelHost", host)
     forget_services()

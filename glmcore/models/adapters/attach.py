@@ -1,7 +1,7 @@
 """Attaches an adapter: to a second module tree over the same weights, so the base model stays what it is."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,10 @@ from torch import Tensor
 from transformers import PreTrainedConfig
 
 from glmcore.core.errors import ModelLoadError
-from glmcore.core.settings import Settings, load_settings
-from glmcore.models.adapters.folders import PEFT_CONFIG, PREFIX, AdapterEntry, find_adapter
+from glmcore.models.adapters.folders import PEFT_CONFIG, PREFIX, AdapterEntry
 from glmcore.models.adapters.manifest import FILE, read_manifest
-from glmcore.models.catalog import find_family
+from glmcore.models.catalog import Family, find_family
 from glmcore.models.checkpoint import read_json
-from glmcore.models.loaded import LoadedModel
 from glmcore.models.native.loader import new_prefix
 from glmcore.models.native.prefix import attach_prefix
 from glmcore.models.native.sharing import on_same_weights
@@ -49,29 +47,35 @@ PREFIX_FIELDS = (
 )
 
 
-def attach_adapter(loaded: LoadedModel, adapter: str | Path, settings: Settings | None = None) -> LoadedModel:
-    """A model with an adapter, over the weights of a loaded one.
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The model that an adapter is to be attached to."""
+
+    name: str
+    model: Any
+    family: Family
+    template_hash: str
+
+
+def attach_adapter(base: Base, entry: AdapterEntry) -> tuple[Any, bool]:
+    """The model with an adapter over the weights of the base, and whether it can still be batched.
 
     Raises:
         ModelLoadError: the adapter is broken, or of another family, template or size.
-        NotFoundError: there is none of that name.
     """
-    entry = find_adapter(adapter, settings or load_settings())
-    _check_manifest(loaded, entry)
+    _check_manifest(base, entry)
     if (entry.path / PEFT_CONFIG).is_file():
-        model, can_batch = _attach_peft(loaded, entry.path)
-    else:
-        model, can_batch = _attach_prefix(loaded, entry), False
-    return replace(loaded, model=model, adapter=entry.name, can_batch=can_batch and loaded.can_batch)
+        return _attach_peft(base, entry.path)
+    return _attach_prefix(base, entry.path), False
 
 
-def _check_manifest(loaded: LoadedModel, entry: AdapterEntry) -> None:
+def _check_manifest(base: Base, entry: AdapterEntry) -> None:
     manifest = read_manifest(entry.path)
     if manifest is None:
         return
     for what, found, expected in (
-        ("family", manifest.family, loaded.family.name),
-        ("template_hash", manifest.template_hash, loaded.template_hash),
+        ("family", manifest.family, base.family.name),
+        ("template_hash", manifest.template_hash, base.template_hash),
     ):
         if found != expected:
             raise ModelLoadError(
@@ -80,7 +84,7 @@ def _check_manifest(loaded: LoadedModel, entry: AdapterEntry) -> None:
                 path=entry.path / FILE,
                 what=what,
                 found=found,
-                model=loaded.name,
+                model=base.name,
                 expected=expected,
                 base=manifest.base_model,
             )
@@ -89,7 +93,7 @@ def _check_manifest(loaded: LoadedModel, entry: AdapterEntry) -> None:
 # PEFT's adapters.
 
 
-def _attach_peft(loaded: LoadedModel, folder: Path) -> tuple[Any, bool]:
+def _attach_peft(base: Base, folder: Path) -> tuple[Any, bool]:
     """The model, and whether it can still be batched."""
     values = read_json(folder / PEFT_CONFIG)
     kind = values.get("peft_type")
@@ -99,7 +103,7 @@ def _attach_peft(loaded: LoadedModel, folder: Path) -> tuple[Any, bool]:
             path=folder / PEFT_CONFIG,
             found=kind,
         )
-    copy = on_same_weights(loaded.model)
+    copy = on_same_weights(base.model)
     copy.__dict__.pop("hf_device_map", None)  # its hooks stay; PEFT would dispatch it anew
     try:
         config = _peft_config(values)
@@ -108,7 +112,7 @@ def _attach_peft(loaded: LoadedModel, folder: Path) -> tuple[Any, bool]:
         raise ModelLoadError(
             "{path} does not fit {model}: {fault}. Load it on the model it was made for ({base}).",
             path=folder,
-            model=loaded.name,
+            model=base.name,
             fault=_one_line(fault),
             base=values.get("base_model_name_or_path") or "–",
         ) from fault
@@ -130,42 +134,40 @@ def _peft_config(values: Mapping[str, Any]) -> LoraConfig | PrefixTuningConfig:
 # The original's P-tuning checkpoints.
 
 
-def _attach_prefix(loaded: LoadedModel, entry: AdapterEntry) -> Any:
+def _attach_prefix(base: Base, folder: Path) -> Any:
     """The model with a prefix, whose sizes are read off the tensors: the checkpoint's config may err."""
-    _check_family(loaded, entry.path)
+    _check_family(base, folder)
     tensors = {
-        name.removeprefix(PREFIX): tensor
-        for name, tensor in iter_tensors(entry.path)
-        if name.startswith(PREFIX)
+        name.removeprefix(PREFIX): tensor for name, tensor in iter_tensors(folder) if name.startswith(PREFIX)
     }
-    config = loaded.model.config
-    _check_prefix(tensors, config, entry.path, loaded.name)
-    copy = on_same_weights(loaded.model)
+    config = base.model.config
+    _check_prefix(tensors, config, folder, base.name)
+    copy = on_same_weights(base.model)
     encoder = new_prefix(tensors, config).to(copy.device)
     attach_prefix(copy.base_model, encoder)
     return copy
 
 
-def _check_family(loaded: LoadedModel, folder: Path) -> None:
-    if loaded.family.weights is None:
+def _check_family(base: Base, folder: Path) -> None:
+    if base.family.weights is None:
         raise ModelLoadError(
             "{path} is a P-tuning checkpoint of a ChatGLM model, but {model} is of the family {family}.",
             path=folder,
-            model=loaded.name,
-            family=loaded.family.title,
+            model=base.name,
+            family=base.family.title,
         )
-    if not (folder / "config.json").is_file() or loaded.family.weights == "glm":
+    if not (folder / "config.json").is_file() or base.family.weights == "glm":
         return
     values = read_json(folder / "config.json")
     found = find_family(values, folder)
-    if values.get("model_type") == "chatglm" and found != loaded.family:
+    if values.get("model_type") == "chatglm" and found != base.family:
         raise ModelLoadError(
             "{path} was tuned on {found}, but {model} is of the family {expected}; load it on the model it "
             "was made for.",
             path=folder / "config.json",
             found=found.title,
-            model=loaded.name,
-            expected=loaded.family.title,
+            model=base.name,
+            expected=base.family.title,
         )
 
 

@@ -34,7 +34,7 @@ class AdapterEntry:
 def list_adapters(settings: Settings) -> list[AdapterEntry]:
     """The adapters in the home folder and the model folders, by name."""
     entries: dict[str, AdapterEntry] = {}
-    for root in (settings.home, settings.models_dir, *settings.model_roots):
+    for root in (settings.models_dir, *settings.model_roots, settings.home):
         for folder in sorted(_iter_adapters(root, LEVELS)):
             if any(entry.path == folder for entry in entries.values()):
                 continue

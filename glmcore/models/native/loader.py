@@ -4,9 +4,7 @@ Names and shapes of all files are compared with the model before a number is rea
 the model itself is about one tensor's.
 """
 
-import tempfile
-import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from glmcore.core.errors import ModelLoadError
 from glmcore.models.native.architectures import PREFIX, convert_tensor, model_class
 from glmcore.models.native.prefix import PrefixEncoder
 from glmcore.models.native.quantized import QuantizedLinear, quantize
+from glmcore.models.offload import OffloadFolder
 from glmcore.models.tensor_files import TensorInfo, iter_tensors
 
 SCALE = "weight_scale"
@@ -52,11 +51,17 @@ def read_converted(source: Source, dtype: torch.dtype, bits: int | None) -> Iter
 
 
 def build_model(
-    source: Source, dtype: torch.dtype, device_map: Mapping[str, Any], bits: int | None, report: Any
+    source: Source,
+    dtype: torch.dtype,
+    device_map: Mapping[str, Any],
+    bits: int | None,
+    offload: OffloadFolder,
+    report: Callable[[float], None],
 ) -> PreTrainedModel:
     """The model in memory, on the devices of the map.
 
     Args:
+        offload: where weights go whose place is "disk".
         report: called with the fraction that is done.
 
     Raises:
@@ -64,7 +69,7 @@ def build_model(
     """
     model = empty_model(source, dtype, bits or source.stored_bits)
     check_tensors(source, model, bits)
-    places = _Places(model, device_map)
+    places = _Places(model, device_map, offload)
     total = sum(info.count for info in source.tensors.values()) or 1
     done = 0
     for name, tensor in read_converted(source, dtype, bits):
@@ -160,17 +165,14 @@ def _is_quantized_name(source: Source, name: str) -> bool:
 class _Places:
     """Puts tensors where the device map wants them."""
 
-    def __init__(self, model: PreTrainedModel, device_map: Mapping[str, Any]) -> None:
-        self._model, self._map = model, dict(device_map)
+    def __init__(self, model: PreTrainedModel, device_map: Mapping[str, Any], offload: OffloadFolder) -> None:
+        self._model, self._map, self._offload = model, dict(device_map), offload
         self._offload_index: dict[str, Any] = {}
-        self._offload_folder: tempfile.TemporaryDirectory[str] | None = None
-        if "disk" in self._map.values():
-            self._offload_folder = tempfile.TemporaryDirectory(prefix="glmcore-offload-")
 
     def put(self, name: str, tensor: Tensor) -> None:
         place = self._place_of(name)
-        if place == "disk" and self._offload_folder is not None:
-            offload_weight(tensor, name, self._offload_folder.name, self._offload_index)
+        if place == "disk":
+            offload_weight(tensor, name, str(self._offload.path), self._offload_index)
             return
         module_name, _, leaf = name.rpartition(".")
         module = self._model.get_submodule(module_name)
@@ -186,14 +188,13 @@ class _Places:
             device = next(iter(self._map.values()))
             self._model.to(torch.device("cuda", device) if isinstance(device, int) else device)  # buffers
             return self._model
-        folder = self._offload_folder
+        folder = str(self._offload.path) if self._offload_index else None
         if folder is not None:
-            save_offload_index(self._offload_index, folder.name)
-            weakref.finalize(self._model, folder.cleanup)
+            save_offload_index(self._offload_index, folder)
         return dispatch_model(
             self._model,
             device_map=self._map,
-            offload_dir=folder.name if folder else None,
+            offload_dir=folder,
             offload_index=self._offload_index or None,
             skip_keys=self._model._skip_keys_device_placement,
         )

@@ -1,6 +1,6 @@
 """Folders in the form of 2023, and Glm folders to be quantized: opened, measured, loaded."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from glmcore.models.checkpoint import Checkpoint, read_json
 from glmcore.models.native.architectures import PREFIX, config_of, convert_tensor
 from glmcore.models.native.loader import SCALE, Source, build_model, new_prefix, read_prefix
 from glmcore.models.native.prefix import attach_prefix
+from glmcore.models.offload import OffloadFolder
 from glmcore.models.tensor_files import FORMAT_BYTES, list_tensors
 
 BITS = (4, 8)
@@ -64,21 +65,26 @@ def memory_sizes(source: Source, dtype: str, bits: int | None) -> dict[str, int]
 
 
 def load_original(
-    source: Source, dtype: str, device_map: Mapping[str, Any], bits: int | None, report: Any
+    source: Source,
+    dtype: str,
+    device_map: Mapping[str, Any],
+    bits: int | None,
+    offload: OffloadFolder,
+    report: Callable[[float], None],
 ) -> PreTrainedModel:
     """The model with its generation config, and with the prefix that was saved in the same files.
 
     Raises:
         ModelLoadError: as `build_model`.
     """
-    model = build_model(source, getattr(torch, dtype), device_map, bits, report)
-    model.generation_config = _generation_config(source)
+    model = build_model(source, getattr(torch, dtype), device_map, bits, offload, report)
+    model.generation_config = generation_config_of(source)
     if prefix := read_prefix(source):
         attach_prefix(model.base_model, new_prefix(prefix, source.config).to(model.device))
     return model
 
 
-def _generation_config(source: Source) -> GenerationConfig:
+def generation_config_of(source: Source) -> GenerationConfig:
     """The folder's own; what it leaves open is the config's."""
     path = source.folder / "generation_config.json"
     said = read_json(path) if path.is_file() else {}
