@@ -44,7 +44,9 @@ class Settings:
     device: str = _setting("auto", "where the model computes", ("auto", "cpu", "cuda", "mps"))
     dtype: str = _setting("auto", "number format of the weights", ("auto", "float32", "bfloat16", "float16"))
     quantize: str = _setting(
-        "off", "bits for the weights of ChatGLM and GLM-4-9B models that are stored in full", ("off", "8", "4")
+        "off",
+        "bits for the weights of ChatGLM and GLM-4-9B models that are stored in full",
+        ("off", "8", "4"),
     )
     kv_cache_gib: float = _setting(
         0.0, "memory for the key/value cache of running answers, in GiB; 0 chooses"

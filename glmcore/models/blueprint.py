@@ -122,7 +122,7 @@ def read_blueprint(
 def _checked_bits(bits: int | None, path: Path, family: Family) -> int | None:
     if bits is None:
         return None
-    if bits not in (4, 8):
+    if type(bits) is not int or bits not in (4, 8):
         raise ConfigError("quantization_bits is {bits!r}; expected 4 or 8, or nothing.", bits=bits)
     if path.is_file():
         raise ConfigError(

@@ -67,6 +67,14 @@ def find_family(config: Mapping[str, Any], folder: Path | None = None) -> Family
     return next(family for family in FAMILIES if family.recognise(config, folder))
 
 
+def named_family(config: Mapping[str, Any], folder: Path | None = None) -> Family | None:
+    """The same where it is certain; None where only a name could tell ChatGLM2 from its successors."""
+    name = _names(config, folder)
+    if _is_fused(config) and not any(known in name for known in ("chatglm2", "chatglm3", "glm-4")):
+        return None
+    return find_family(config, folder)
+
+
 def _of_type(*model_types: str) -> Recognise:
     return lambda config, folder: config.get("model_type") in model_types
 

@@ -119,7 +119,7 @@ def _describe(blueprint: Blueprint, placement: Placement, model: Any, tokenizer:
         default_params=default_params(model.generation_config, window, family.sampling),
         weight_bytes=blueprint.weight_bytes,
         kv_bytes_per_token=blueprint.kv_bytes_per_token,
-        can_batch=can_batch(model),
+        can_batch=can_batch(model) and not hasattr(model.base_model, "prefix_encoder"),
         notes=notes,
         family=family,
     )

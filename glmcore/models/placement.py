@@ -55,7 +55,8 @@ def choose_placement(
     if isinstance(device_map, Mapping):
         return Placement(dict(device_map), place, free_bytes)
     if layout is None:
-        return Placement(device_map or "auto", place, free_bytes, dict(max_memory) if max_memory else None)
+        limits = {int(key) if str(key).isdecimal() else key: size for key, size in (max_memory or {}).items()}
+        return Placement(device_map or "auto", place, free_bytes, limits or None)
     plan = plan_layers(
         layout,
         devices,

@@ -55,7 +55,7 @@ def list_tensors(folder: Path) -> dict[str, TensorInfo]:
     """
     found: dict[str, TensorInfo] = {}
     for path in weight_files(folder):
-        for name, info in _list_file(path).items():
+        for name, info in list_file(path).items():
             if name in found:
                 raise ModelLoadError(
                     "{path} and {other} both hold the weights {name}; one of them is of another model.",
@@ -83,7 +83,8 @@ def iter_tensors(folder: Path) -> Iterator[tuple[str, "Tensor"]]:
                 yield name, tensors.pop(name)  # popped, so that a tensor that was used up can go
 
 
-def _list_file(path: Path) -> dict[str, TensorInfo]:
+def list_file(path: Path) -> dict[str, TensorInfo]:
+    """The same of one file."""
     if path.suffix == ".safetensors":
         return {
             name: TensorInfo(
@@ -114,6 +115,14 @@ def _check_index(folder: Path, found: dict[str, TensorInfo]) -> None:
                 file=file,
                 name=name,
             )
+    if unnamed := sorted(found.keys() - weight_map.keys()):
+        raise ModelLoadError(
+            "{index} does not name the weights {name}, which {file} holds; index and files are of different "
+            "models, or a file was replaced.",
+            index=index,
+            name=unnamed[0],
+            file=found[unnamed[0]].file.name,
+        )
 
 
 def _iter_safetensors(path: Path) -> Iterator[tuple[str, "Tensor"]]:
@@ -143,10 +152,10 @@ def _load_pickle(path: Path, device: str = "cpu") -> dict[str, Any]:
         raise ModelLoadError(
             "{path} is not a readable weight file ({fault}); copy or download it again.",
             path=path,
-            fault=str(fault).splitlines()[0],
+            fault=str(fault).split("\n")[0] or "it ends too early",
         ) from fault
     if not isinstance(tensors, dict) or not all(
-        isinstance(value, torch.Tensor) for value in tensors.values()
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in tensors.items()
     ):
         raise ModelLoadError(
             "{path}: found a {kind}, expected weights by name; it is not a model's weight file.",

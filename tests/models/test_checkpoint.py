@@ -2,8 +2,12 @@
 
 from collections import Counter
 
-from glmcore.models.checkpoint import Checkpoint, read_checkpoint
+import pytest
+
+from glmcore.core.errors import ModelLoadError
+from glmcore.models.checkpoint import Checkpoint, read_checkpoint, read_json, weight_files
 from glmcore.models.safetensors_header import count_elements
+from tests.models.reference import folder_of
 
 
 def test_folder_tells_its_format_and_size(tiny_model_dir):
@@ -36,3 +40,24 @@ def test_pickled_weights_are_sized_by_their_file(tiny_model_dir, tmp_path):
     checkpoint = read_checkpoint(folder)
     assert checkpoint.is_pickle
     assert checkpoint.weight_bytes("float32") == 4000
+
+
+def test_folder_of_2023_is_told_by_its_config():
+    checkpoint = read_checkpoint(folder_of("chatglm-6b"))
+    assert checkpoint.is_pickle
+    assert checkpoint.dtype == "float16"
+    assert checkpoint.config["num_layers"] == 2
+
+
+def test_pickled_checkpoints_lie_in_the_order_of_their_shards():
+    names = [path.name for path in weight_files(folder_of("chatglm2-6b"))]
+    assert names == ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("{", "not valid JSON"), ("[1]", "found a JSON list"), ("\x00", "JSON")]
+)
+def test_json_that_is_no_object_is_named(tmp_path, text, said):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ModelLoadError, match=said):
+        read_json(tmp_path / "config.json")

@@ -1,10 +1,12 @@
 """Conversations to token ids and back."""
 
+from dataclasses import replace
+
 import pytest
 
 from glmcore.core.errors import DataError
 from glmcore.models import Message, load_model
-from glmcore.models.loaded import merge_system_prompt
+from glmcore.models.prompt_forms import merge_system_prompt
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +73,10 @@ def test_merged_system_prompt_leaves_later_questions_alone():
         Message("user", "r"),
     ]
     assert [message.content for message in merge_system_prompt(messages)] == ["hello", "s\n\nq", "r"]
+
+
+def test_template_hash_is_that_of_the_prompt_form(loaded, monkeypatch):
+    first = loaded.template_hash
+    assert first == replace(loaded).template_hash
+    monkeypatch.setattr(loaded.tokenizer, "chat_template", "{{ messages[0]['content'] }}")
+    assert replace(loaded).template_hash != first

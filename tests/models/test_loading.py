@@ -7,7 +7,14 @@ import shutil
 import pytest
 import torch
 
-from glmcore.core.errors import ConfigError, DataError, GlmcoreError, ModelLoadError, NotEnoughMemoryError
+from glmcore.core.errors import (
+    ConfigError,
+    DataError,
+    GlmcoreError,
+    ModelLoadError,
+    NotEnoughMemoryError,
+    NotFoundError,
+)
 from glmcore.models import Message, load_model, loading
 from glmcore.models.devices import Device
 from tests.models.tiny_model import build_model, build_tokenizer
@@ -68,17 +75,32 @@ def test_absent_device_is_named(tiny_model_dir):
         load_model(tiny_model_dir, device="cuda:7")
 
 
-@pytest.mark.parametrize("option", [{"adapter": "some/adapter"}, {"quantization_bits": 4}])
-def test_options_of_later_versions_are_not_ignored(tiny_model_dir, option):
-    with pytest.raises(ConfigError, match=next(iter(option))):
-        load_model(tiny_model_dir, **option)
+def test_adapter_that_is_not_there_is_named(tiny_model_dir, settings):
+    with pytest.raises(NotFoundError, match="There is no adapter 'some/adapter'"):
+        load_model(tiny_model_dir, adapter="some/adapter", settings=settings)
 
 
-def test_device_map_is_passed_on_to_accelerate(tiny_model_dir):
+@pytest.mark.parametrize("bits", [8, 4])
+def test_other_families_are_quantized_on_a_gpu_only(tiny_model_dir, monkeypatch, bits):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"quantization_bits needs a CUDA device .* this machine has none"):
+        load_model(tiny_model_dir, quantization_bits=bits)
+
+
+def test_gguf_is_not_quantized_again(tiny_gguf):
+    with pytest.raises(ConfigError, match=r"quantization_bits is 4, but .*tiny\.gguf is a GGUF file"):
+        load_model(tiny_gguf, quantization_bits=4)
+
+
+def test_device_map_is_passed_on_to_accelerate(tiny_model_dir, settings):
     parts = {"model.embed_tokens": "cpu", "model.layers.0": "cpu", "model.layers.1": "disk"}
     rest = {"model.norm": "cpu", "model.rotary_emb": "cpu", "lm_head": "cpu"}
     loaded = load_model(
-        tiny_model_dir, device_map={**parts, **rest}, max_memory={"cpu": "1GiB"}, dtype="float32"
+        tiny_model_dir,
+        device_map={**parts, **rest},
+        max_memory={"cpu": "1GiB"},
+        dtype="float32",
+        settings=settings,
     )
     assert loaded.model.hf_device_map["model.layers.1"] == "disk"
     assert not loaded.can_batch
@@ -171,8 +193,7 @@ def test_wrong_config_is_named(broken, settings, values, expected):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"model_type": "chatglm", "padded_vocab_size": 151552}, "zai-org/glm-4-9b-chat-hf"),
-        ({"model_type": "chatglm"}, "no native form of it yet"),
+        ({"model_type": "chatglm"}, "but neither inner_hidden_size (ChatGLM-6B) nor padded_vocab_size"),
         ({"model_type": "own"}, "look for the model in a form that transformers knows"),
     ],
 )

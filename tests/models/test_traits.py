@@ -54,3 +54,28 @@ def test_values_out_of_range_are_clipped():
 @pytest.mark.parametrize(("window_tokens", "expected"), [(8192, 512), (100, 50), (1, 1)])
 def test_answer_leaves_half_of_a_small_window(window_tokens, expected):
     assert default_params(generation_config(), window_tokens).max_new_tokens == expected
+
+
+def test_family_fills_in_what_the_folder_leaves_open():
+    family = GenerationParams(temperature=0.8, top_p=0.8, max_new_tokens=1024)
+    params = default_params(generation_config(temperature=0.5), 8192, family)
+    assert (params.temperature, params.top_p, params.max_new_tokens) == (0.5, 0.8, 1024)
+    assert default_params(generation_config(), 8192, family) == family
+
+
+def test_stop_tokens_of_the_family_come_after_those_of_the_files():
+    tokenizer = SimpleNamespace(
+        eos_token_id=2, convert_tokens_to_ids={"<|user|>": 7, "<|observation|>": 9}.get
+    )
+    ends = eos_token_ids(
+        generation_config(eos_token_id=[2, 7]), tokenizer, ("<|user|>", "<|observation|>", "absent")
+    )
+    assert ends == (2, 7, 9)
+
+
+def test_window_of_the_family_counts_where_nothing_is_named():
+    text = SimpleNamespace()
+    config = SimpleNamespace(get_text_config=lambda: text)
+    tokenizer = SimpleNamespace(model_max_length=10**30)
+    assert window_of(config, tokenizer, 32768) == 32768
+    assert window_of(config, tokenizer) == 2048

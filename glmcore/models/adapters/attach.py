@@ -5,20 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, PeftModel, PrefixTuningConfig, TaskType
+from peft import LoraConfig, PeftModel, PrefixTuningConfig, TaskType, get_peft_model_state_dict
 from torch import Tensor
 from transformers import PreTrainedConfig
 
 from glmcore.core.errors import ModelLoadError
 from glmcore.models.adapters.folders import PEFT_CONFIG, PREFIX, AdapterEntry
 from glmcore.models.adapters.manifest import FILE, read_manifest
-from glmcore.models.catalog import Family, find_family
+from glmcore.models.catalog import Family, named_family
 from glmcore.models.checkpoint import read_json
 from glmcore.models.native.loader import new_prefix
 from glmcore.models.native.prefix import attach_prefix
 from glmcore.models.native.sharing import on_same_weights
-from glmcore.models.tensor_files import iter_tensors
+from glmcore.models.tensor_files import iter_tensors, list_file
 
+PEFT_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 # Fields of PEFT's configs that describe weights; the others steer training or import modules by name.
 LORA_FIELDS = (
     "r",
@@ -103,6 +104,7 @@ def _attach_peft(base: Base, folder: Path) -> tuple[Any, bool]:
             path=folder / PEFT_CONFIG,
             found=kind,
         )
+    stored = _stored_names(folder)
     copy = on_same_weights(base.model)
     copy.__dict__.pop("hf_device_map", None)  # its hooks stay; PEFT would dispatch it anew
     try:
@@ -116,9 +118,36 @@ def _attach_peft(base: Base, folder: Path) -> tuple[Any, bool]:
             fault=_one_line(fault),
             base=values.get("base_model_name_or_path") or "–",
         ) from fault
+    _check_names(stored, model, folder, base)
     model.eval()
     # LoRA lies inside the modules, so the model itself is whole; a prefix comes from PEFT's wrapper.
     return (model.base_model.model, True) if kind == "LORA" else (model, False)
+
+
+def _stored_names(folder: Path) -> set[str]:
+    """The names of the adapter's tensors. Raises ModelLoadError where it has no readable weights."""
+    for name in PEFT_WEIGHTS:
+        if (folder / name).is_file():
+            return set(list_file(folder / name))
+    raise ModelLoadError(
+        "{path} has no weights; expected {names}. Copy the folder again.",
+        path=folder,
+        names=" or ".join(PEFT_WEIGHTS),
+    )
+
+
+def _check_names(stored: set[str], model: PeftModel, folder: Path, base: Base) -> None:
+    """PEFT itself leaves out what does not fit, and a part of the adapter would do nothing."""
+    expected = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+    if different := sorted(stored ^ expected):
+        raise ModelLoadError(
+            "{path} does not fit {model}: {count} of its weights have no place there or are missing, first "
+            "{first}; it was made for another model.",
+            path=folder,
+            model=base.name,
+            count=len(different),
+            first=different[0],
+        )
 
 
 def _peft_config(values: Mapping[str, Any]) -> LoraConfig | PrefixTuningConfig:
@@ -143,8 +172,15 @@ def _attach_prefix(base: Base, folder: Path) -> Any:
     config = base.model.config
     _check_prefix(tensors, config, folder, base.name)
     copy = on_same_weights(base.model)
-    encoder = new_prefix(tensors, config).to(copy.device)
-    attach_prefix(copy.base_model, encoder)
+    try:
+        encoder = new_prefix(tensors, config)
+    except RuntimeError as fault:  # tensors that do not fit together
+        raise ModelLoadError(
+            "{path} is not a readable P-tuning checkpoint: {fault}. Copy it again.",
+            path=folder,
+            fault=_one_line(fault),
+        ) from fault
+    attach_prefix(copy.base_model, encoder.to(copy.device))
     return copy
 
 
@@ -159,8 +195,8 @@ def _check_family(base: Base, folder: Path) -> None:
     if not (folder / "config.json").is_file() or base.family.weights == "glm":
         return
     values = read_json(folder / "config.json")
-    found = find_family(values, folder)
-    if values.get("model_type") == "chatglm" and found != base.family:
+    found = named_family(values, folder)
+    if values.get("model_type") == "chatglm" and found is not None and found != base.family:
         raise ModelLoadError(
             "{path} was tuned on {found}, but {model} is of the family {expected}; load it on the model it "
             "was made for.",
@@ -178,6 +214,14 @@ def _check_prefix(tensors: Mapping[str, Tensor], config: PreTrainedConfig, folde
             path=folder,
             name=f"{PREFIX}embedding.weight",
         )
+    for name, tensor in tensors.items():
+        if tensor.ndim != (1 if name.endswith("bias") else 2) or not tensor.numel():
+            raise ModelLoadError(
+                "{path}: {name} has the shape {found}, which no prefix has; copy the file again.",
+                path=folder,
+                name=f"{PREFIX}{name}",
+                found=list(tensor.shape),
+            )
     last = tensors.get("trans.2.weight")
     found = tensors["embedding.weight"].shape[1] if last is None else last.shape[0]
     num_heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads

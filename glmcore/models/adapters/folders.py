@@ -10,7 +10,7 @@ from typing import Any
 from glmcore.core.errors import GlmcoreError, ModelLoadError, NotFoundError
 from glmcore.core.settings import Settings
 from glmcore.models.adapters.manifest import AdapterManifest, read_manifest
-from glmcore.models.catalog import find_family
+from glmcore.models.catalog import named_family
 from glmcore.models.safetensors_header import read_header
 
 PEFT_CONFIG = "adapter_config.json"
@@ -92,8 +92,9 @@ def entry_of(folder: Path, name: str) -> AdapterEntry:
         method = METHODS.get(str(peft.get("peft_type")), str(peft.get("peft_type")))
         return AdapterEntry(name, folder, method, base_model=str(peft.get("base_model_name_or_path") or ""))
     config = _json(folder / "config.json")
-    family = find_family(config, folder).name if config.get("model_type") == "chatglm" else ""
-    return AdapterEntry(name, folder, "ptuning_v2", family, str(config.get("_name_or_path") or ""))
+    family = named_family(config, folder) if config.get("model_type") == "chatglm" else None
+    base_model = str(config.get("_name_or_path") or "")
+    return AdapterEntry(name, folder, "ptuning_v2", family.name if family else "", base_model)
 
 
 def is_adapter(folder: Path) -> bool:

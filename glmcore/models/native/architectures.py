@@ -48,6 +48,7 @@ REQUIRED = {
     "chatglm": ("vocab_size", "hidden_size", "num_layers", "num_attention_heads", "inner_hidden_size"),
     "chatglm2": ("padded_vocab_size", "hidden_size", "num_layers", "num_attention_heads", "ffn_hidden_size"),
 }
+OPTIONAL = ("kv_channels", "multi_query_group_num", "seq_length", "max_sequence_length")
 
 
 def model_class(weights: str) -> type[PreTrainedModel]:
@@ -66,7 +67,7 @@ def config_of(family: Family, values: Mapping[str, Any], path: Path) -> PreTrain
             return GlmConfig.from_dict(dict(values))
         if values.get("model_type") == ChatGLMConfig.model_type:
             return ChatGLMConfig.from_dict(dict(values))
-        _check_values(values, REQUIRED[weights], path)
+        _check_values(values, weights, path)
         config = _chatglm_config(values) if weights == "chatglm" else _glm_config(values, family)
     except ModelLoadError:
         raise
@@ -77,6 +78,13 @@ def config_of(family: Family, values: Mapping[str, Any], path: Path) -> PreTrain
             fault=str(fault).strip().splitlines()[-1].strip().rstrip("."),
         ) from fault
     return config
+
+
+def fused_rows(weights: str, name: str, config: PreTrainedConfig) -> int | None:
+    """How many rows a stored tensor of queries, keys and values together must have; None for others."""
+    if weights != "chatglm2" or f".{FUSED}." not in name:
+        return None
+    return int((config.num_attention_heads + 2 * config.num_key_value_heads) * config.head_dim)
 
 
 def convert_tensor(
@@ -107,39 +115,43 @@ def _convert_fused(name: str, tensor: Tensor, config: PreTrainedConfig) -> Itera
     if module.startswith(LAYERS) and inner in INNER:
         yield f"{layer}.{INNER[inner]}.{kind}", tensor
     elif module.startswith(LAYERS) and inner == FUSED:
-        num_query_rows = config.num_attention_heads * config.head_dim
-        num_kv_rows = config.num_key_value_heads * config.head_dim
-        if tensor.shape[0] != num_query_rows + 2 * num_kv_rows:
-            raise ModelLoadError(
-                "The weights {name} have {found} rows, config.json expects {expected} (queries {queries}, "
-                "keys and values {keys} each); config and weights are of different models.",
-                name=name,
-                found=tensor.shape[0],
-                expected=num_query_rows + 2 * num_kv_rows,
-                queries=num_query_rows,
-                keys=num_kv_rows,
-            )
-        parts = tensor.split([num_query_rows, num_kv_rows, num_kv_rows])
+        heads = (config.num_attention_heads, config.num_key_value_heads, config.num_key_value_heads)
+        parts = tensor.split([count * config.head_dim for count in heads])
         for projection, part in zip(("q_proj", "k_proj", "v_proj"), parts, strict=True):
             yield f"{layer}.self_attn.{projection}.{kind}", part
     else:
         yield name, tensor
 
 
-def _check_values(values: Mapping[str, Any], required: tuple[str, ...], path: Path) -> None:
-    for name in required:
-        if not isinstance(values.get(name), int) or values[name] <= 0:
+def _check_values(values: Mapping[str, Any], weights: str, path: Path) -> None:
+    whole = (*REQUIRED[weights], *(name for name in OPTIONAL if values.get(name) is not None))
+    for name in whole:
+        if type(values.get(name)) is not int or values[name] <= 0:  # True is an int too
             raise ModelLoadError(
                 "{path}: {name} is {value!r}, expected a positive whole number; copy the file again.",
                 path=path / "config.json",
                 name=name,
                 value=values.get(name),
             )
+    for name in ("layernorm_epsilon", "rope_ratio"):
+        value = values.get(name)
+        if value is not None and (type(value) not in (int, float) or value <= 0):
+            raise ModelLoadError(
+                "{path}: {name} is {value!r}, expected a positive number; copy the file again.",
+                path=path / "config.json",
+                name=name,
+                value=value,
+            )
 
 
 def _chatglm_config(values: Mapping[str, Any]) -> ChatGLMConfig:
     if values.get("position_encoding_2d") is False:
         raise ValueError("position_encoding_2d is false, which no published ChatGLM-6B has")
+    width, heads = values["hidden_size"], values["num_attention_heads"]
+    if width % (4 * heads):
+        raise ValueError(
+            f"hidden_size is {width} and num_attention_heads {heads}; expected heads of 4, 8, 12, …"
+        )
     return ChatGLMConfig.from_published(dict(values) | {"tie_word_embeddings": True})
 
 
@@ -159,7 +171,7 @@ def _glm_config(values: Mapping[str, Any], family: Family) -> GlmConfig:
         num_key_value_heads=values.get("multi_query_group_num", 2),
         head_dim=values.get("kv_channels", values["hidden_size"] // num_heads),
         max_position_embeddings=values.get("seq_length", 2048),
-        rms_norm_eps=values.get("layernorm_epsilon", 1e-5),
+        rms_norm_eps=float(values.get("layernorm_epsilon", 1e-5)),
         attention_bias=values.get("add_qkv_bias", False),
         tie_word_embeddings=False,
         eos_token_id=values.get("eos_token_id", 2),

@@ -263,6 +263,16 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
     ) -> Tensor:
         return positions_of(inputs_tensor, self.config, model_kwargs.get("attention_mask"))
 
+    def _expand_inputs_for_generation(
+        self, expand_size: int = 1, *args: Any, **model_kwargs: Any
+    ) -> tuple[Tensor | None, dict[str, Any]]:
+        # transformers 5.23 takes three dimensions of positions for (sections, B, S).
+        position_ids = model_kwargs.pop("position_ids", None)
+        ids, model_kwargs = super()._expand_inputs_for_generation(expand_size, *args, **model_kwargs)
+        if position_ids is not None:
+            model_kwargs["position_ids"] = position_ids.repeat_interleave(expand_size, dim=0)
+        return ids, model_kwargs
+
     def _update_model_kwargs_for_generation(
         self, outputs: Any, model_kwargs: dict[str, Any], *args: Any, **options: Any
     ) -> dict[str, Any]:

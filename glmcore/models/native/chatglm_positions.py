@@ -80,9 +80,9 @@ def _leading(flags: Tensor) -> Tensor:
 
 def _first(input_ids: Tensor, wanted: list[int], names: str) -> Tensor:
     """(B, 1): where the first of the wanted tokens stands; an earlier one in the list is preferred."""
-    place = torch.full_like(input_ids[:, :1], -1)
+    place = input_ids.new_full((len(input_ids), 1), -1)
     for token in reversed(wanted):
-        hits = input_ids == token
+        hits = torch.nn.functional.pad(input_ids == token, (0, 1))  # an empty row has no largest place
         place = torch.where(hits.any(-1, keepdim=True), hits.int().argmax(-1, keepdim=True), place)
     missing = (place < 0).flatten().nonzero().flatten().tolist()
     if missing:

@@ -102,6 +102,7 @@ def empty_model(source: Source, dtype: torch.dtype, bits: int | None) -> PreTrai
 def check_tensors(source: Source, model: nn.Module, bits: int | None = None) -> None:
     """Compare what the files hold with what the model needs, without reading numbers."""
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    whole = {name for name, tensor in model.state_dict().items() if tensor.dtype == torch.int8}
     if source.config.tie_word_embeddings:
         expected.pop("lm_head.weight", None)
     made_on_load = bool(bits and not source.stored_bits)
@@ -120,6 +121,16 @@ def check_tensors(source: Source, model: nn.Module, bits: int | None = None) -> 
                     shape=list(info.shape),
                 )
             missing.discard(name)
+            is_whole = name in whole and not made_on_load
+            if (info.dtype == "int8") != is_whole or (not is_whole and not tensor.is_floating_point()):
+                raise ModelLoadError(
+                    "{path}: the weights {name} are stored as {found}, config.json expects {expected}; "
+                    "config and weights are of different models.",
+                    path=info.file,
+                    name=stored_name,
+                    found=info.dtype,
+                    expected="int8" if is_whole else "float16, bfloat16 or float32",
+                )
             _check_shape(
                 stored_name, info, tuple(tensor.shape), expected[name], bits if made_on_load else None
             )

@@ -9,7 +9,7 @@ from transformers import GenerationConfig, PreTrainedModel
 from glmcore.core.errors import ConfigError, ModelLoadError
 from glmcore.models.catalog import Family
 from glmcore.models.checkpoint import Checkpoint, read_json
-from glmcore.models.native.architectures import PREFIX, config_of, convert_tensor
+from glmcore.models.native.architectures import PREFIX, config_of, convert_tensor, fused_rows
 from glmcore.models.native.loader import SCALE, Source, build_model, new_prefix, read_prefix
 from glmcore.models.native.prefix import attach_prefix
 from glmcore.models.offload import OffloadFolder
@@ -28,7 +28,7 @@ def open_source(checkpoint: Checkpoint, family: Family, bits: int | None = None)
     assert family.weights is not None
     values = checkpoint.config
     stored_bits = values.get("quantization_bit") or None
-    if stored_bits not in (None, *BITS):
+    if stored_bits is not None and (type(stored_bits) is not int or stored_bits not in BITS):
         raise ModelLoadError(
             "{path}: quantization_bit is {found!r}, expected 4 or 8; copy the file again.",
             path=checkpoint.path / "config.json",
@@ -44,7 +44,19 @@ def open_source(checkpoint: Checkpoint, family: Family, bits: int | None = None)
         )
     config = config_of(family, values, checkpoint.path)
     config.pre_seq_len = None  # a prefix is attached where there are tensors of one
-    return Source(checkpoint.path, family.weights, config, list_tensors(checkpoint.path), stored_bits)
+    tensors = list_tensors(checkpoint.path)
+    for name, info in tensors.items():
+        rows = fused_rows(family.weights, name, config)
+        if rows is not None and info.shape[:1] != (rows,):
+            raise ModelLoadError(
+                "{path}: the weights {name} have the shape {found}, config.json expects {expected} rows "
+                "(queries, keys and values); config and weights are of different models.",
+                path=info.file,
+                name=name,
+                found=list(info.shape),
+                expected=rows,
+            )
+    return Source(checkpoint.path, family.weights, config, tensors, stored_bits)
 
 
 def memory_sizes(source: Source, dtype: str, bits: int | None) -> dict[str, int]:

@@ -34,6 +34,13 @@ def original_tokenizer(folder: Path, family: Family, config: PreTrainedConfig) -
     tokenizer = (ChatGLM3Tokenizer if family.vocabulary == "chatglm3" else ChatGLM2Tokenizer)(path)
     if tokenizer.eos_token_id != config.eos_token_id and isinstance(config.eos_token_id, int):
         raise _wrong_vocabulary(path, "</s>", tokenizer.eos_token_id, config.eos_token_id)
+    if tokenizer.vocab_size > config.vocab_size:
+        raise ModelLoadError(
+            "{path}: the tokenizer has {found} tokens, the model {expected}; they are of different models.",
+            path=path,
+            found=tokenizer.vocab_size,
+            expected=config.vocab_size,
+        )
     return tokenizer
 
 
@@ -42,9 +49,13 @@ def _chatglm_tokenizer(path: Path, config: PreTrainedConfig) -> ChatGLMTokenizer
     tokenizer = ChatGLMTokenizer(path, num_image_tokens=said or 0)
     if said is None and config.bos_token_id > tokenizer.bos_token_id:  # an early folder, which does not say
         tokenizer = ChatGLMTokenizer(path, num_image_tokens=config.bos_token_id - tokenizer.bos_token_id)
-    for name, expected in (("<sop>", config.bos_token_id), ("[gMASK]", config.gmask_token_id)):
+    for name, expected in (
+        ("<sop>", config.bos_token_id),
+        ("[gMASK]", config.gmask_token_id),
+        ("<eop>", config.eos_token_id),
+    ):
         found = tokenizer.convert_tokens_to_ids(name)
-        if found != expected:
+        if found != expected and isinstance(expected, int):
             raise _wrong_vocabulary(path, name, found, expected)
     return tokenizer
 

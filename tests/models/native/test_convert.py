@@ -52,11 +52,15 @@ def load(folder):
 def answers(loaded):
     """The logits of some prompts, and what is generated greedily after them."""
     ends = list(loaded.eos_token_ids)
-    for prompt in prompts_of(loaded.path.name)[:3]:
-        ids = torch.tensor([prompt])
-        with torch.no_grad():
-            yield loaded.model(input_ids=ids).logits
-            yield loaded.model.generate(input_ids=ids, do_sample=False, max_new_tokens=8, eos_token_id=ends)
+    found = []
+    with torch.no_grad():
+        for prompt in prompts_of(loaded.path.name)[:3]:
+            ids = torch.tensor([prompt])
+            found.append(loaded.model(input_ids=ids).logits)
+            found.append(
+                loaded.model.generate(input_ids=ids, do_sample=False, max_new_tokens=8, eos_token_id=ends)
+            )
+    return found
 
 
 def assert_same(converted, direct):
