@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from glmcore.chat.engine import Usage
 from glmcore.core.messages import ChatRequest, GenerationParams, Message, StopReason
+from glmcore.core.notes import Note
 
 
 def count_words(messages: Sequence[Message]) -> int:
@@ -56,7 +57,7 @@ class FakeEngine:
 
     model_name = "fake"
     window = 1000
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __init__(self, answers=("An answer.",), *, gate: threading.Semaphore | None = None) -> None:
         self._answers, self._gate = itertools.cycle(answers), gate

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from glmcore.core.messages import ChatRequest, GenerationParams, Message, StopReason
+from glmcore.core.notes import Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class ChatEngine(Protocol):
     model_name: str
     window: int  # tokens of prompt and answer together
     default_params: GenerationParams
-    notes: tuple[str, ...]  # what a user should know about this model
+    notes: tuple[Note, ...]  # what a user should know about this model
 
     def submit(self, request: ChatRequest) -> TextStream:
         """Queue a request; an assistant message at the end of it is continued.

@@ -140,7 +140,7 @@ class TerminalChat:
     def _greet(self) -> None:
         lines = [
             self._("Chat with {model}").format(model=self._engine.model_name),
-            *map(self._, self._engine.notes),
+            *(self._(note.template).format(**note.values) for note in self._engine.notes),
             self._("clear: forget the conversation · stop or Ctrl+D: leave · Ctrl+C: stop the answer"),
         ]
         self._write("\n".join(lines) + "\n\n")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from glmcore.core.errors import DataError
 from glmcore.core.messages import GenerationParams, Message
+from glmcore.core.notes import Note
 from glmcore.core.settings import Settings, load_settings
 from glmcore.models.adapters.folders import find_adapter
 from glmcore.models.answer_text import settled
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class LoadedModel:
-    """What `load_model` gives; `notes` are things its user should know, as English texts of the catalogue."""
+    """What `load_model` gives; `notes` are things its user should know."""
 
     name: str
     path: Path
@@ -37,7 +38,7 @@ class LoadedModel:
     weight_bytes: int
     kv_bytes_per_token: int
     can_batch: bool  # whether transformers' continuous batching can run it
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     family: Family = FAMILIES[-1]
     adapter: str | None = None  # the name of the one that is attached
 

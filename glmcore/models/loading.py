@@ -10,6 +10,7 @@ from typing import Any
 
 from glmcore.core.errors import GlmcoreError, ModelLoadError, NotEnoughMemoryError
 from glmcore.core.i18n import mark
+from glmcore.core.notes import Note
 from glmcore.core.settings import Settings, load_settings
 from glmcore.models.blueprint import Blueprint, read_blueprint
 from glmcore.models.devices import describe_devices
@@ -99,13 +100,13 @@ def fetch_model(entry: ModelEntry, settings: Settings, progress: Progress) -> Pa
 def _describe(blueprint: Blueprint, placement: Placement, model: Any, tokenizer: Any) -> LoadedModel:
     """Put the model together with what its files say about its use."""
     family, checkpoint = blueprint.family, blueprint.checkpoint
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     if not family.is_original:
         tokenizer, notes = with_template(tokenizer)
     if checkpoint.is_pickle:
-        notes = (PICKLE_NOTE, *notes)
+        notes = (Note(PICKLE_NOTE), *notes)
     if placement.plan is not None:
-        notes = (*notes, *(warning.text for warning in placement.plan.warnings))
+        notes = (*notes, *placement.plan.warnings)
     window = window_of(model.config, tokenizer, family.window)
     return LoadedModel(
         name=blueprint.name,

@@ -13,6 +13,7 @@ from typing import Any
 
 from glmcore.core.errors import ConfigError, NotEnoughMemoryError
 from glmcore.core.i18n import mark
+from glmcore.core.notes import Note
 from glmcore.models.devices import GIB, Device
 from glmcore.models.layout import Layout
 
@@ -35,18 +36,6 @@ SLOWER = {
 
 
 @dataclass(frozen=True, slots=True)
-class PlanWarning:
-    """A template and its values like an error's, so that it can be said in any language."""
-
-    template: str
-    values: Mapping[str, Any]
-
-    @property
-    def text(self) -> str:
-        return self.template.format(**self.values)
-
-
-@dataclass(frozen=True, slots=True)
 class PlanRow:
     """What one device gets; the layers are `first_layer` to `last_layer`, counted from 0."""
 
@@ -65,7 +54,7 @@ class Plan:
 
     device_map: Mapping[str, str | int]
     rows: tuple[PlanRow, ...]
-    warnings: tuple[PlanWarning, ...]
+    warnings: tuple[Note, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,5 +284,5 @@ def _row(budget: _Budget, layout: Layout, split: _Split) -> PlanRow:
     )
 
 
-def _warning(row: PlanRow, total: int) -> PlanWarning:
-    return PlanWarning(SLOWER[row.device], {"count": row.num_layers, "total": total, "size": row.bytes / GIB})
+def _warning(row: PlanRow, total: int) -> Note:
+    return Note(SLOWER[row.device], {"count": row.num_layers, "total": total, "size": row.bytes / GIB})

@@ -5,6 +5,7 @@ from typing import Any
 
 from glmcore.core.i18n import mark
 from glmcore.core.messages import PARAM_RANGES, GenerationParams
+from glmcore.core.notes import Note
 
 DEFAULT_WINDOW = 2048  # where neither config nor tokenizer names one
 # For base models, which bring no template of their own: one paragraph per message, the role before its text.
@@ -71,12 +72,12 @@ def can_batch(model: Any) -> bool:
     )
 
 
-def with_template(tokenizer: Any) -> tuple[Any, tuple[str, ...]]:
+def with_template(tokenizer: Any) -> tuple[Any, tuple[Note, ...]]:
     """The tokenizer with a chat template: its own, or the plain one and a note."""
     if tokenizer.chat_template:
         return tokenizer, ()
     tokenizer.chat_template = PLAIN_TEMPLATE
-    return tokenizer, (BASE_MODEL_NOTE,)
+    return tokenizer, (Note(BASE_MODEL_NOTE),)
 
 
 def _clip(name: str, value: float) -> Any:

@@ -122,7 +122,7 @@ def _show_header(
         _show_context_meter(shared, model, path)
     engine = shared.models.ready_engine(model)
     for note in engine.notes if engine else ():
-        st.caption(_(note))
+        st.caption(_(note.template, **note.values))
     show_missing(shared, adapter)
     return model, adapter
 

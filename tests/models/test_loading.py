@@ -120,7 +120,7 @@ def test_base_model_gets_a_plain_template_and_a_note(broken):
     (broken / "chat_template.jinja").unlink()
     loaded = load_model(broken, dtype="float32")
     assert loaded.decode(loaded.prompt_ids(HELLO)) == "user: hello\n\nassistant:"
-    assert "base model" in loaded.notes[0]
+    assert "base model" in loaded.notes[0].text
 
 
 def test_pickled_weights_load_through_the_weights_only_reader(broken):
@@ -129,7 +129,7 @@ def test_pickled_weights_load_through_the_weights_only_reader(broken):
     torch.save(load_file(broken / "model.safetensors"), broken / "pytorch_model.bin")
     (broken / "model.safetensors").unlink()
     loaded = load_model(broken, dtype="float32")
-    assert "pickle" in loaded.notes[0]
+    assert "pickle" in loaded.notes[0].text
 
 
 class Trap:

@@ -124,7 +124,7 @@ def test_plan_by_memory_limits_is_followed(family, settings):
     limits = {"cpu": loaded.weight_bytes - layer_bytes // 2, "disk": "1GiB"}
     spread = load_model(folder_of(family), dtype="float32", max_memory=limits, settings=settings)
     assert sorted(set(spread.model.hf_device_map.values())) == ["cpu", "disk"]
-    assert any("read again for every token" in note for note in spread.notes)
+    assert any("read again for every token" in note.text for note in spread.notes)
     ids = tensors(family)["input_ids"][:2]
     assert torch.equal(logits_of(spread, ids), logits_of(loaded, ids))
 

@@ -8,6 +8,7 @@ import pytest
 
 from glmcore.core.errors import ModelLoadError, NotEnoughMemoryError
 from glmcore.core.i18n import mark
+from glmcore.core.notes import Note
 from glmcore.core.settings import EMBEDDED_MODEL
 from glmcore.ui import model_panel
 from tests.fakes import FakeEngine
@@ -95,7 +96,7 @@ def test_model_is_loaded_and_unloaded_by_buttons(server: Server) -> None:
 
 
 def test_notes_of_the_engine_are_shown_with_the_chat(server: Server) -> None:
-    server.engine.notes = ("Answers one request at a time.",)
+    server.engine.notes = (Note("Answers one request at a time."),)
     server.load_model()
     assert "Answers one request at a time." in Visit(server).shown()
 
