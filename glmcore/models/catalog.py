@@ -4,6 +4,7 @@ A new family is one entry here and its tests. Reads JSON only; what is computed 
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from glmcore.core.messages import GenerationParams
 from glmcore.models.answer_text import Clean, as_it_is, clean_chatglm, clean_chatglm2, clean_roles
 from glmcore.models.prompt_forms import ChatTemplate, PromptForm, RoleTokens, Rounds
 
+VERSION = re.compile(r"chatglm[23]|glm-?4")  # of three families with one form of config.json
 CHAT_TEMPLATE = ChatTemplate()
 Recognise = Callable[[Mapping[str, Any], Path | None], bool]
 
@@ -69,8 +71,7 @@ def find_family(config: Mapping[str, Any], folder: Path | None = None) -> Family
 
 def named_family(config: Mapping[str, Any], folder: Path | None = None) -> Family | None:
     """The same where it is certain; None where only a name could tell ChatGLM2 from its successors."""
-    name = _names(config, folder)
-    if _is_fused(config) and not any(known in name for known in ("chatglm2", "chatglm3", "glm-4")):
+    if _is_fused(config) and not _told(config, folder):
         return None
     return find_family(config, folder)
 
@@ -90,30 +91,29 @@ def _is_fused(config: Mapping[str, Any]) -> bool:
 
 def _is_glm4(config: Mapping[str, Any], folder: Path | None) -> bool:
     """GLM-4-9B stops at its role tokens, so its config lists several ends."""
-    return _is_fused(config) and (
-        isinstance(config.get("eos_token_id"), list) or "glm-4" in _names(config, folder)
-    )
+    if not _is_fused(config):
+        return False
+    told = _told(config, folder)
+    return told == "glm4" if told else isinstance(config.get("eos_token_id"), list)
 
 
 def _is_chatglm3(config: Mapping[str, Any], folder: Path | None) -> bool:
     """ChatGLM2 and 3 have one architecture; names tell them apart, then the role tokens."""
     if not _is_fused(config):
         return False
-    names = _names(config, folder)
-    if "chatglm3" in names or "chatglm2" in names:
-        return "chatglm3" in names
-    return "<|user|>" in _tokenizer_config(folder)
+    told = _told(config, folder)
+    return told == "chatglm3" if told else "<|user|>" in _tokenizer_config(folder)
 
 
-def _names(config: Mapping[str, Any], folder: Path | None) -> str:
-    """The names that a folder gives its model, the most telling first and only that."""
+def _told(config: Mapping[str, Any], folder: Path | None) -> str:
+    """Which of "chatglm2", "chatglm3", "glm4" a folder's names tell, the closest name first; else empty."""
     try:
         tokenizer_name = json.loads(_tokenizer_config(folder) or "{}").get("name_or_path", "")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         tokenizer_name = ""
     for name in (config.get("_name_or_path"), tokenizer_name, folder and folder.name):
-        if isinstance(name, str) and "glm" in name.lower():
-            return name.lower()
+        if isinstance(name, str) and (found := VERSION.search(name.lower())):
+            return found[0].replace("-", "")
     return ""
 
 

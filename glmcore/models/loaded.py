@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glmcore.core.errors import DataError
+from glmcore.core.errors import DataError, ModelLoadError
 from glmcore.core.messages import GenerationParams, Message
 from glmcore.core.notes import Note
 from glmcore.core.settings import Settings, load_settings
@@ -84,6 +84,12 @@ class LoadedModel:
         from glmcore.models.adapters.attach import Base, attach_adapter
 
         entry = find_adapter(adapter, settings or load_settings())
+        if self.adapter is not None:
+            raise ModelLoadError(
+                "{path} cannot be attached on top of the adapter {attached}; attach it to the base model.",
+                path=entry.path,
+                attached=self.adapter,
+            )
         base = Base(self.name, self.model, self.family, self.template_hash)
         model, can_batch = attach_adapter(base, entry)
         return replace(self, model=model, adapter=entry.name, can_batch=can_batch and self.can_batch)

@@ -6,6 +6,7 @@ model wrote never turns into a control token. Knows tokenizers by what they can 
 
 import hashlib
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,6 +21,9 @@ PROBE = (
     Message("assistant", " Hi\n- 1\n"),
     Message("user", "  2 + 2 = ?"),
 )
+# A fast tokenizer remembers from call to call whether control tokens are read from text; two threads would
+# take each other's setting.
+_ENCODING = threading.Lock()
 
 
 class PromptForm(Protocol):
@@ -126,36 +130,43 @@ class ChatTemplate:
             raise _refused(fault) from fault
 
     def answer_ids(self, tokenizer: Any, text: str) -> list[int]:
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        with _ENCODING:
+            return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _render(self, tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-        # Control tokens that a person wrote stay text. Only then, because a template that cuts answers apart
-        # at such a token (a closing think tag) has to see it.
-        control_tokens = control_tokens_of(tokenizer)
-        written = (message.content for message in messages if message.role != "assistant")
-        is_marked = any(token in text for text in written for token in control_tokens)
-        ids = tokenizer.apply_chat_template(
-            [{"role": message.role, "content": message.content} for message in messages],
-            add_generation_prompt=True,
-            sanitize_control_tokens=is_marked,
-            return_dict=True,
-        )["input_ids"]
+        # Control tokens that were written stay text. Only then, and in answers only the special ones, as a
+        # template that cuts answers apart at a token (a closing think tag) has to see it.
+        looked_for = {False: control_tokens_of(tokenizer), True: control_tokens_of(tokenizer, special=True)}
+        is_marked = any(
+            token in message.content
+            for message in messages
+            for token in looked_for[message.role == "assistant"]
+        )
+        with _ENCODING:
+            ids = tokenizer.apply_chat_template(
+                [{"role": message.role, "content": message.content} for message in messages],
+                add_generation_prompt=True,
+                sanitize_control_tokens=is_marked,
+                return_dict=True,
+            )["input_ids"]
         return list(ids)
 
 
-def control_tokens_of(tokenizer: Any) -> tuple[str, ...]:
-    """The tokens that stand beside the vocabulary of text."""
-    return tuple(token.content for token in tokenizer.added_tokens_decoder.values() if token.content.strip())
+def control_tokens_of(tokenizer: Any, *, special: bool = False) -> tuple[str, ...]:
+    """The tokens that stand beside the vocabulary of text; all, or those that no text has."""
+    added = tokenizer.added_tokens_decoder.values()
+    return tuple(token.content for token in added if token.content.strip() and (token.special or not special))
 
 
 def merge_system_prompt(messages: Sequence[Message]) -> list[Message]:
     """Put the system prompt, where there is one, before the text of the first question."""
-    if not messages or messages[0].role != "system":
-        return list(messages)
-    system, *rest = messages
+    rest, parts = list(messages), []
+    while rest and rest[0].role == "system":
+        parts.append(rest.pop(0).content)
+    system = "\n\n".join(part for part in parts if part.strip())
     for index, message in enumerate(rest):
-        if message.role == "user":
-            rest[index] = Message("user", f"{system.content}\n\n{message.content}")
+        if system and message.role == "user":
+            rest[index] = Message("user", f"{system}\n\n{message.content}")
             break
     return rest
 
@@ -164,7 +175,8 @@ def _plain_ids(tokenizer: Any, text: str) -> list[int]:
     """The ids of text, in which control tokens are letters like any others."""
     if hasattr(tokenizer, "text_ids"):
         return list(tokenizer.text_ids(text))
-    return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+    with _ENCODING:
+        return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
 
 def _control_id(tokenizer: Any, name: str) -> int:

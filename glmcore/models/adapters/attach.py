@@ -2,10 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, PeftModel, PrefixTuningConfig, TaskType, get_peft_model_state_dict
+from peft import (
+    LoraConfig,
+    PeftModel,
+    PeftModelForCausalLM,
+    PrefixTuningConfig,
+    TaskType,
+    get_peft_model_state_dict,
+)
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
 from transformers import PreTrainedConfig
 
@@ -16,9 +25,12 @@ from glmcore.models.catalog import Family, named_family
 from glmcore.models.checkpoint import read_json
 from glmcore.models.native.loader import new_prefix
 from glmcore.models.native.prefix import attach_prefix
+from glmcore.models.native.quantized import QuantizedLinear
 from glmcore.models.native.sharing import on_same_weights
 from glmcore.models.tensor_files import iter_tensors, list_file
 
+ADAPTER = "default"  # PEFT's name for the only one
+MOVE = "_move_adapter_to_device_of_base_layer"  # a method of its layers
 PEFT_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 # Fields of PEFT's configs that describe weights; the others steer training or import modules by name.
 LORA_FIELDS = (
@@ -105,11 +117,11 @@ def _attach_peft(base: Base, folder: Path) -> tuple[Any, bool]:
             found=kind,
         )
     stored = _stored_names(folder)
+    _check_peft(base, folder, values)
     copy = on_same_weights(base.model)
     copy.__dict__.pop("hf_device_map", None)  # its hooks stay; PEFT would dispatch it anew
     try:
-        config = _peft_config(values)
-        model = PeftModel.from_pretrained(copy, str(folder), config=config, is_trainable=False)
+        model = _load_peft(copy, folder, _peft_config(values))
     except Exception as fault:  # PEFT raises several kinds
         raise ModelLoadError(
             "{path} does not fit {model}: {fault}. Load it on the model it was made for ({base}).",
@@ -150,6 +162,49 @@ def _check_names(stored: set[str], model: PeftModel, folder: Path, base: Base) -
         )
 
 
+def _check_peft(base: Base, folder: Path, values: Mapping[str, Any]) -> None:
+    """Refuse what PEFT would load without a word and compute wrongly."""
+    if values["peft_type"] == "PREFIX_TUNING" and base.family.weights == "chatglm":
+        raise ModelLoadError(
+            "{path}: PEFT's PREFIX_TUNING counts its tokens as positions, which {family} has two of; tune an "
+            "original P-tuning prefix or a LoRA.",
+            path=folder,
+            family=base.family.title,
+        )
+    if values.get("use_dora") and any(isinstance(part, QuantizedLinear) for part in base.model.modules()):
+        raise ModelLoadError(
+            "{path}: use_dora needs full weights, but those of {model} are quantized; load the full ones.",
+            path=folder,
+            model=base.name,
+        )
+
+
+def _load_peft(copy: Any, folder: Path, config: LoraConfig | PrefixTuningConfig) -> PeftModel:
+    """PEFT's model on a copy that shares its weights, of which none may be written to."""
+    is_lora = isinstance(config, LoraConfig)  # made empty: its weights, and biases of the model, are assigned
+    model = PeftModelForCausalLM(copy, config, ADAPTER, low_cpu_mem_usage=is_lora)
+    formats = {name: weight.dtype for name, weight in copy.named_parameters()}
+    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    for layer in layers:
+        if (device := _device_of_offloaded(layer.get_base_layer())) is not None:
+            # PEFT would put the adapter's weights where the layer's are, which is nowhere.
+            vars(layer)[MOVE] = partial(getattr(layer, MOVE), device=device)
+    model.load_adapter(str(folder), ADAPTER, torch_device="cpu", low_cpu_mem_usage=is_lora)
+    for layer in layers:
+        vars(layer).pop(MOVE, None)
+    for name, weight in copy.named_parameters():
+        if "lora_" not in name:
+            weight.data = weight.data.to(formats[name])
+    return model
+
+
+def _device_of_offloaded(layer: Any) -> Any:
+    """Where a layer computes whose weights accelerate brings in for it; None of any other."""
+    hook = getattr(layer, "_hf_hook", None)
+    parts = getattr(hook, "hooks", [hook])
+    return next((part.execution_device for part in parts if getattr(part, "offload", False)), None)
+
+
 def _peft_config(values: Mapping[str, Any]) -> LoraConfig | PrefixTuningConfig:
     """The config with only what describes weights: nothing that would be imported, fetched or initialised."""
     is_lora = values["peft_type"] == "LORA"
@@ -180,7 +235,7 @@ def _attach_prefix(base: Base, folder: Path) -> Any:
             path=folder,
             fault=_one_line(fault),
         ) from fault
-    attach_prefix(copy.base_model, encoder.to(copy.device))
+    attach_prefix(copy.base_model, encoder)
     return copy
 
 

@@ -64,8 +64,8 @@ def find_adapter(name_or_path: str | Path, settings: Settings) -> AdapterEntry:
     name = str(name_or_path).strip()
     if name in entries:
         return entries[name]
-    path = Path(name).expanduser()
-    if not name or not path.is_dir():
+    path = _folder_at(name)
+    if path is None:
         raise NotFoundError(
             "There is no adapter {name!r}; choose one of: {known}.",
             name=name,
@@ -115,6 +115,14 @@ def _is_prefix_checkpoint(folder: Path) -> bool:
         return False
 
 
+def _folder_at(name: str) -> Path | None:
+    try:
+        path = Path(name).expanduser()
+        return path if name and path.is_dir() else None
+    except (OSError, RuntimeError):  # too long for the file system; the home of nobody
+        return None
+
+
 def _iter_adapters(folder: Path, levels: int) -> Iterator[Path]:
     """Adapter folders; unreadable ones are skipped. A model's folder may hold those tuned on it."""
     try:
@@ -144,6 +152,6 @@ def _manifest(folder: Path) -> AdapterManifest | None:
 def _json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}

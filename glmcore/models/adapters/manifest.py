@@ -39,11 +39,10 @@ def read_manifest(folder: Path) -> AdapterManifest | None:
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         manifest = AdapterManifest(**values)
-        if not all(
-            isinstance(getattr(manifest, name), str) for name in ("family", "template_hash", "method")
-        ):
-            raise TypeError("family, template_hash and method are texts")
-    except (OSError, ValueError, TypeError) as fault:
+        texts = (manifest.base_model, manifest.family, manifest.template_hash, manifest.method)
+        if not all(isinstance(text, str) for text in texts) or not isinstance(manifest.sizes, dict):
+            raise TypeError("all fields but sizes are texts")
+    except (OSError, ValueError, TypeError, RecursionError) as fault:
         raise ModelLoadError(
             "{path} is not a readable adapter manifest ({fault}); delete it to load the adapter by its "
             "shapes.",

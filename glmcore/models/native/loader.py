@@ -184,6 +184,10 @@ class _Places:
         place = self._place_of(name)
         if place == "disk":
             offload_weight(tensor, name, str(self._offload.path), self._offload_index)
+        for alias, target in (self._model._tied_weights_keys or {}).items():  # each is read on its own
+            if target == name and self._model.config.tie_word_embeddings and self._place_of(alias) == "disk":
+                offload_weight(tensor, alias, str(self._offload.path), self._offload_index)
+        if place == "disk":
             return
         module_name, _, leaf = name.rpartition(".")
         module = self._model.get_submodule(module_name)

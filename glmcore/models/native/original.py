@@ -92,7 +92,7 @@ def load_original(
     model = build_model(source, getattr(torch, dtype), device_map, bits, offload, report)
     model.generation_config = generation_config_of(source)
     if prefix := read_prefix(source):
-        attach_prefix(model.base_model, new_prefix(prefix, source.config).to(model.device))
+        attach_prefix(model.base_model, new_prefix(prefix, source.config))
     return model
 
 

@@ -54,6 +54,7 @@ class PrefixEncoder(nn.Module):
     def forward(self, dtype: torch.dtype) -> list[KeyValue]:
         """Keys and values of every layer, computed once while the weights stay as they are."""
         if self.training or torch.is_grad_enabled():
+            self._computed = None  # a training step need not leave a trace in `_version`
             return self._compute(dtype)
         state = (dtype, *((weight.data_ptr(), weight._version) for weight in self.parameters()))
         if self._computed is None or self._computed[0] != state:
@@ -71,7 +72,8 @@ class PrefixEncoder(nn.Module):
 
 def attach_prefix(decoder: nn.Module, encoder: PrefixEncoder) -> None:
     """Give a decoder (`GlmModel`, `ChatGLMModel`) a prefix; its config must be its own from here on."""
-    decoder.prefix_encoder = encoder
+    device = decoder.get_input_embeddings().weight.device
+    decoder.prefix_encoder = encoder if device.type == "meta" else encoder.to(device)  # meta: on disk
     decoder.config._attn_implementation = PREFIX_ATTENTION
     decoder.register_forward_pre_hook(_hand_out_prefix)
 

@@ -55,7 +55,8 @@ class _SentencePieceTokenizer(PreTrainedTokenizer):
         return self.sp_model.piece_to_id(token) + self._offset
 
     def _convert_id_to_token(self, index: int) -> str:
-        return self.sp_model.id_to_piece(index - self._offset)
+        piece = index - self._offset
+        return self.sp_model.id_to_piece(piece) if 0 <= piece < self.sp_model.vocab_size() else ""
 
 
 class ChatGLMTokenizer(_SentencePieceTokenizer):
@@ -98,14 +99,13 @@ class ChatGLMTokenizer(_SentencePieceTokenizer):
     def _convert_id_to_token(self, index: int) -> str:
         if index >= self.vocab_size:  # of the rows that only pad the embedding
             return ""
-        return f"<image_{index}>" if index < self._offset else super()._convert_id_to_token(index)
+        return f"<image_{index}>" if 0 <= index < self._offset else super()._convert_id_to_token(index)
 
     def _decode(self, token_ids: int | Sequence[int], skip_special_tokens: bool = False, **_: Any) -> str:
         """The text; control tokens have none."""
         ids = [token_ids] if isinstance(token_ids, int) else list(token_ids)
-        if skip_special_tokens:
-            hidden = set(self.all_special_ids)
-            ids = [token for token in ids if token not in hidden]
+        hidden = set(self.all_special_ids) if skip_special_tokens else ()
+        ids = [token for token in ids if token >= 0 and token not in hidden]
         return "".join(
             "".join(f"<image_{token}>" for token in run) if is_image else self._text(list(run))
             for is_image, run in groupby(ids, key=lambda token: token < self._offset)
@@ -155,7 +155,7 @@ class ChatGLM2Tokenizer(_SentencePieceTokenizer):
 
     def _convert_id_to_token(self, index: int) -> str:
         """The piece; nothing for what has no text."""
-        if index >= self.sp_model.vocab_size():
+        if not 0 <= index < self.sp_model.vocab_size():
             name = next((name for name, token in self._control_ids.items() if token == index), "")
             return name if self.shows_control_tokens else ""
         has_text = not self.sp_model.is_control(index) and index != self.sp_model.unk_id()

@@ -63,7 +63,7 @@ def _chatglm_tokenizer(path: Path, config: PreTrainedConfig) -> ChatGLMTokenizer
 def _number_of_image_tokens(folder: Path) -> int | None:
     try:
         said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))["num_image_tokens"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return said if isinstance(said, int) else None
 
