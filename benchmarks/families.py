@@ -13,11 +13,11 @@ from transformers import GlmConfig, GlmForCausalLM
 
 from benchmarks.report import Measurement, alternate
 from glmcore.models.catalog import find_family
-from glmcore.models.checkpoint import Checkpoint, read_json
+from glmcore.models.files.checkpoint import Checkpoint, read_json
+from glmcore.models.files.offload import OffloadFolder
 from glmcore.models.native.chatglm import ChatGLMForConditionalGeneration
 from glmcore.models.native.chatglm_config import ChatGLMConfig
 from glmcore.models.native.original import load_original, open_source
-from glmcore.models.offload import OffloadFolder
 
 WIDTH, DEPTH, HEADS, VOCABULARY = 1024, 8, 8, 9300  # ChatGLM-6B's share of embedding and layers
 PROMPT_TOKENS, NEW_TOKENS, ROUNDS = 64, 48, 7

@@ -15,7 +15,7 @@ def embedded_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     The model is made once per machine, in GLMCORE_TEST_HOME or the folder that the dashboard uses too.
     """
-    from glmcore.models.embedded import ensure_embedded_model
+    from glmcore.models.fetch.embedded import ensure_embedded_model
 
     kept = Path(os.environ.get("GLMCORE_TEST_HOME") or ROOT / "data")
     model = ensure_embedded_model(Settings(home=kept))

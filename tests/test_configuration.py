@@ -16,6 +16,7 @@ PINS = [
     for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     if re.match(r"\w", line)
 ]
+PROVIDERS = packages_distributions()  # which takes a good part of a second
 
 
 def test_streamlit_takes_our_options() -> None:
@@ -44,7 +45,7 @@ def test_what_the_code_imports_is_required(path: Path) -> None:
     for node, target in imports(parse(path)):
         package = target.split(".")[0]
         if package != "glmcore" and package not in sys.stdlib_module_names:
-            provided_by = {name.lower() for name in packages_distributions().get(package, [package])}
+            provided_by = {name.lower() for name in PROVIDERS.get(package, [package])}
             assert provided_by & required, (
                 f"{short(path)}:{node.lineno}: {package} is not in requirements.txt"
             )

@@ -10,8 +10,8 @@ from glmcore.chat.token_stream import TokenStream
 from glmcore.core.messages import ChatRequest, GenerationParams, Message
 from glmcore.models import LoadedModel
 from glmcore.models.answer_text import as_it_is
-from glmcore.models.devices import GIB, choose_device, describe_devices
-from glmcore.models.memory import SMALLEST_CACHE_TOKENS
+from glmcore.models.places.devices import GIB, choose_device, describe_devices
+from glmcore.models.places.memory import SMALLEST_CACHE_TOKENS
 from glmcore.models.prompts import fit_window
 
 # Share of the free memory for the key/value cache where the settings leave it open. A CPU shares its

@@ -14,9 +14,9 @@ from glmcore.core.i18n import translate
 from glmcore.core.settings import Settings
 from glmcore.models.adapters.folders import list_adapters
 from glmcore.models.catalog import find_family
-from glmcore.models.checkpoint import read_json
-from glmcore.models.devices import GIB
+from glmcore.models.files.checkpoint import read_json
 from glmcore.models.loading import fetch_model
+from glmcore.models.places.devices import GIB
 from glmcore.models.sources import ModelEntry, find_model, list_models
 
 NOTHING = "–"

@@ -11,10 +11,10 @@ from glmcore.core.errors import ConfigError
 from glmcore.core.i18n import mark, translate
 from glmcore.core.settings import Settings
 from glmcore.models.blueprint import Blueprint, read_blueprint
-from glmcore.models.devices import GIB, Device, describe_devices
 from glmcore.models.loading import fetch_model
-from glmcore.models.memory import check_fits
-from glmcore.models.plan import DEVICE_MAPS, Plan, plan_layers
+from glmcore.models.places.devices import GIB, Device, describe_devices
+from glmcore.models.places.memory import check_fits
+from glmcore.models.places.plan import DEVICE_MAPS, Plan, plan_layers
 from glmcore.models.sources import find_model
 
 NOTHING = "–"

@@ -1,7 +1,7 @@
 """From a name, a folder or a file to a model that is ready to generate. Importing this needs no torch."""
 
 from glmcore.core.messages import Message
-from glmcore.models.generation_files import stored_params
+from glmcore.models.files.generation_files import stored_params
 from glmcore.models.loaded import LoadedModel
 from glmcore.models.loading import load_model
 from glmcore.models.progress import Progress

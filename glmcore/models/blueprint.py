@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from glmcore.core.errors import ConfigError
 from glmcore.models.catalog import Family, find_family
-from glmcore.models.checkpoint import Checkpoint, read_checkpoint
-from glmcore.models.devices import Device, choose_device, choose_dtype
-from glmcore.models.gguf_file import read_gguf
+from glmcore.models.files.checkpoint import Checkpoint, read_checkpoint
+from glmcore.models.files.gguf_file import read_gguf
+from glmcore.models.files.tensor_files import FORMAT_BYTES, list_tensors
 from glmcore.models.known import check_bitsandbytes
-from glmcore.models.layout import Layout, layout_of
-from glmcore.models.memory import kv_bytes_per_token, needed_bytes
-from glmcore.models.placement import Placement, choose_placement
+from glmcore.models.places.devices import Device, choose_device, choose_dtype
+from glmcore.models.places.layout import Layout, layout_of
+from glmcore.models.places.memory import kv_bytes_per_token, needed_bytes
+from glmcore.models.places.placement import Placement, choose_placement
 from glmcore.models.remote_code import refuse_remote_code
-from glmcore.models.tensor_files import FORMAT_BYTES, list_tensors
 
 if TYPE_CHECKING:
     from glmcore.models.native.loader import Source

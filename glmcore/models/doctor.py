@@ -13,8 +13,8 @@ from typing import Any
 from glmcore.core.errors import GlmcoreError
 from glmcore.core.i18n import mark
 from glmcore.core.settings import Settings, setting_fields
-from glmcore.models.devices import GIB, describe_devices
-from glmcore.models.embedded import DISK_BYTES
+from glmcore.models.fetch.embedded import DISK_BYTES
+from glmcore.models.places.devices import GIB, describe_devices
 from glmcore.models.sources import find_model, list_models
 
 OLDEST_PYTHON = (3, 11)

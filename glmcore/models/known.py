@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from glmcore.core.errors import ConfigError, ModelLoadError
-from glmcore.models.gguf_file import check_finite
-from glmcore.models.offload import OffloadFolder
-from glmcore.models.placement import Placement
+from glmcore.models.files.gguf_file import check_finite
+from glmcore.models.files.offload import OffloadFolder
+from glmcore.models.places.placement import Placement
 
 
 def load_known(path: Path, dtype: str, placement: Placement, bits: int | None, offload: OffloadFolder) -> Any:

@@ -13,6 +13,7 @@ from glmcore.core.errors import DataError, ModelLoadError
 from glmcore.core.messages import GenerationParams, Message
 from glmcore.core.notes import Note
 from glmcore.core.settings import Settings, load_settings
+from glmcore.models.adapters.base import Base
 from glmcore.models.adapters.folders import find_adapter
 from glmcore.models.answer_text import settled
 from glmcore.models.catalog import FAMILIES, Family
@@ -81,7 +82,7 @@ class LoadedModel:
             ModelLoadError: the adapter is broken, or of another model.
             NotFoundError: there is none of that name.
         """
-        from glmcore.models.adapters.attach import Base, attach_adapter
+        from glmcore.models.adapters.attach import attach_adapter
 
         entry = find_adapter(adapter, settings or load_settings())
         if self.adapter is not None:

@@ -13,14 +13,14 @@ from glmcore.core.i18n import mark
 from glmcore.core.notes import Note
 from glmcore.core.settings import Settings, load_settings
 from glmcore.models.blueprint import Blueprint, read_blueprint
-from glmcore.models.devices import describe_devices
-from glmcore.models.embedded import ensure_embedded_model
-from glmcore.models.hub import fetch_from_hub
+from glmcore.models.fetch.embedded import ensure_embedded_model
+from glmcore.models.fetch.hub import fetch_from_hub
+from glmcore.models.files.offload import OffloadFolder
 from glmcore.models.known import load_known, load_tokenizer
 from glmcore.models.loaded import LoadedModel
-from glmcore.models.memory import check_fits
-from glmcore.models.offload import OffloadFolder
-from glmcore.models.placement import Placement
+from glmcore.models.places.devices import describe_devices
+from glmcore.models.places.memory import check_fits
+from glmcore.models.places.placement import Placement
 from glmcore.models.progress import Progress, ignore_progress
 from glmcore.models.sources import ModelEntry, find_model
 from glmcore.models.traits import can_batch, default_params, eos_token_ids, window_of, with_template

@@ -1,7 +1,7 @@
 """Models whose folder brings its own code: that code is never run; say what can be used instead."""
 
 from glmcore.core.errors import ModelLoadError
-from glmcore.models.checkpoint import Checkpoint
+from glmcore.models.files.checkpoint import Checkpoint
 
 
 def refuse_remote_code(checkpoint: Checkpoint) -> None:

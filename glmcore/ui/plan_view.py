@@ -8,8 +8,8 @@ from glmcore.core.errors import GlmcoreError
 from glmcore.core.settings import Settings
 from glmcore.models import ModelEntry
 from glmcore.models.blueprint import read_blueprint
-from glmcore.models.devices import GIB, describe_devices
-from glmcore.models.plan import Plan, PlanRow
+from glmcore.models.places.devices import GIB, describe_devices
+from glmcore.models.places.plan import Plan, PlanRow
 from glmcore.ui.markdown import plain
 from glmcore.ui.text import _, error_text
 

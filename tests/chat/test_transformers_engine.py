@@ -13,8 +13,8 @@ from glmcore.chat import transformers_engine
 from glmcore.chat.transformers_engine import GIB, TransformersEngine, choose_cache_tokens
 from glmcore.core.errors import DataError, EngineError
 from glmcore.core.messages import ChatRequest, Message, StopReason
-from glmcore.models.devices import Device
-from glmcore.models.memory import SMALLEST_CACHE_TOKENS
+from glmcore.models.places.devices import Device
+from glmcore.models.places.memory import SMALLEST_CACHE_TOKENS
 from tests.chat.conftest import CACHE_GIB, answer, greedy, request_for
 
 QUESTIONS = ["hello", "你好吗?", "😀" * 9, "why?\n" * 30, "a", "count to ten", "<script>", "\x00 \x1b"]

@@ -3,7 +3,7 @@
 import pytest
 
 from glmcore.cli import main, plan
-from glmcore.models.devices import GIB, Device
+from glmcore.models.places.devices import GIB, Device
 from tests.models.reference import DATA
 
 MODEL = str(DATA / "chatglm-6b")

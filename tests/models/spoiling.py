@@ -7,7 +7,7 @@ import torch
 
 from glmcore.core.errors import GlmcoreError, ModelLoadError
 from glmcore.models import load_model
-from glmcore.models.tensor_files import iter_tensors
+from glmcore.models.files.tensor_files import iter_tensors
 from tests.models.reference import FAMILIES
 
 V1, V2, V3 = FAMILIES

@@ -5,7 +5,7 @@ import torch
 
 from glmcore.core.errors import ConfigError
 from glmcore.models.blueprint import read_blueprint
-from glmcore.models.devices import Device
+from glmcore.models.places.devices import Device
 from tests.models.reference import FAMILIES, folder_of, loaded_model
 
 CPU = Device("cpu", "", 10**9, 10**9)

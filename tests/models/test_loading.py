@@ -16,7 +16,7 @@ from glmcore.core.errors import (
     NotFoundError,
 )
 from glmcore.models import Message, load_model, loading
-from glmcore.models.devices import Device
+from glmcore.models.places.devices import Device
 from tests.models.tiny_model import build_model, build_tokenizer
 
 OWN_CODE = {"AutoModelForCausalLM": "trap.Model", "AutoConfig": "trap.Config"}

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from glmcore.models import load_model
-from glmcore.models.tensor_files import iter_tensors
+from glmcore.models.files.tensor_files import iter_tensors
 from tests.models.reference import (
     DATA,
     FAMILIES,

@@ -5,8 +5,8 @@ import torch
 
 from glmcore.core.errors import ModelLoadError
 from glmcore.models import Message, load_model
-from glmcore.models.checkpoint import read_json
-from glmcore.models.tensor_files import iter_tensors
+from glmcore.models.files.checkpoint import read_json
+from glmcore.models.files.tensor_files import iter_tensors
 from tests.models.original_folders import make_original
 from tests.models.reference import (
     expected,

@@ -6,9 +6,9 @@ import pytest
 
 from glmcore.core.errors import ModelLoadError
 from glmcore.core.settings import EMBEDDED_MODEL
-from glmcore.models.devices import GIB, Device
-from glmcore.models.layout import layout_of
-from glmcore.models.plan import plan_layers
+from glmcore.models.places.devices import GIB, Device
+from glmcore.models.places.layout import layout_of
+from glmcore.models.places.plan import plan_layers
 from glmcore.ui import plan_view
 from tests.ui.visits import Server, Visit
 

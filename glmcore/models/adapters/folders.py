@@ -11,7 +11,7 @@ from glmcore.core.errors import GlmcoreError, ModelLoadError, NotFoundError
 from glmcore.core.settings import Settings
 from glmcore.models.adapters.manifest import AdapterManifest, read_manifest
 from glmcore.models.catalog import named_family
-from glmcore.models.safetensors_header import read_header
+from glmcore.models.files.safetensors_header import read_header
 
 PEFT_CONFIG = "adapter_config.json"
 PREFIX = "transformer.prefix_encoder."

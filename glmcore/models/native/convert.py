@@ -20,21 +20,21 @@ from glmcore.core.errors import ConfigError, ModelLoadError
 from glmcore.core.i18n import mark
 from glmcore.models.adapters.manifest import AdapterManifest, write_manifest
 from glmcore.models.catalog import Family, find_family
-from glmcore.models.checkpoint import Checkpoint, read_checkpoint, read_json
-from glmcore.models.devices import GIB
+from glmcore.models.files.checkpoint import Checkpoint, read_checkpoint, read_json
+from glmcore.models.files.tensor_files import iter_tensors
+from glmcore.models.files.whole_folder import check_free_name, whole_folder
 from glmcore.models.native.architectures import PREFIX, convert_tensor
 from glmcore.models.native.chatglm_config import ChatGLMConfig
 from glmcore.models.native.loader import SCALE, Source, check_tensors, empty_model
 from glmcore.models.native.original import generation_config_of, open_source
 from glmcore.models.native.quantized import dequantize
 from glmcore.models.native.shards import ShardWriter
+from glmcore.models.places.devices import GIB
 from glmcore.models.progress import Progress, ignore_progress
 from glmcore.models.prompt_forms import template_hash
-from glmcore.models.tensor_files import iter_tensors
 from glmcore.models.tokenizers.fast import fast_tokenizer_of
 from glmcore.models.tokenizers.originals import original_tokenizer
 from glmcore.models.traits import eos_token_ids
-from glmcore.models.whole_folder import check_free_name, whole_folder
 
 CONVERTING = mark("Converting the weights")
 SHARD_BYTES = 2 * GIB

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from glmcore.core.errors import ModelLoadError
+from glmcore.models.files.offload import OffloadFolder
+from glmcore.models.files.tensor_files import TensorInfo, iter_tensors
 from glmcore.models.native.architectures import PREFIX, convert_tensor, model_class
 from glmcore.models.native.prefix import PrefixEncoder
 from glmcore.models.native.quantized import QuantizedLinear, quantize
-from glmcore.models.offload import OffloadFolder
-from glmcore.models.tensor_files import TensorInfo, iter_tensors
 
 SCALE = "weight_scale"
 

@@ -8,12 +8,12 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from glmcore.core.errors import ConfigError, ModelLoadError
 from glmcore.models.catalog import Family
-from glmcore.models.checkpoint import Checkpoint, read_json
+from glmcore.models.files.checkpoint import Checkpoint, read_json
+from glmcore.models.files.offload import OffloadFolder
+from glmcore.models.files.tensor_files import FORMAT_BYTES, list_tensors
 from glmcore.models.native.architectures import PREFIX, config_of, convert_tensor, fused_rows
 from glmcore.models.native.loader import SCALE, Source, build_model, new_prefix, read_prefix
 from glmcore.models.native.prefix import attach_prefix
-from glmcore.models.offload import OffloadFolder
-from glmcore.models.tensor_files import FORMAT_BYTES, list_tensors
 
 BITS = (4, 8)
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glmcore.models.tensor_files import SAFETENSORS_FORMATS
+from glmcore.models.files.tensor_files import SAFETENSORS_FORMATS
 
 FORMAT_NAMES = {name: short for short, name in SAFETENSORS_FORMATS.items()}
 Place = tuple[Path, int]  # a file, and where in it a tensor begins

@@ -55,7 +55,7 @@ def _chatglm_tokenizer(path: Path, config: PreTrainedConfig) -> ChatGLMTokenizer
         ("<eop>", config.eos_token_id),
     ):
         found = tokenizer.convert_tokens_to_ids(name)
-        if found != expected and isinstance(expected, int):
+        if found != expected and not isinstance(expected, list):
             raise _wrong_vocabulary(path, name, found, expected)
     return tokenizer
 

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from glmcore.core.errors import ModelLoadError
-from glmcore.models.checkpoint import read_json
+from glmcore.models.files.checkpoint import read_json
 from glmcore.models.tokenizers.fast import PROMPT_START, ROLES, merges_by_rank, wrap_prompt_tokenizer
 
 PATTERN = (

@@ -7,8 +7,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from glmcore.models.files.tensor_files import iter_tensors, list_tensors
 from glmcore.models.native.shards import ShardWriter
-from glmcore.models.tensor_files import iter_tensors, list_tensors
 
 TENSORS = {
     "half": torch.arange(3, dtype=torch.float16),

@@ -10,14 +10,14 @@ from collections import namedtuple
 import pytest
 
 from glmcore.core.errors import ConfigError, DataError, StorageError
-from glmcore.models import whole_folder as module
-from glmcore.models.whole_folder import whole_folder
+from glmcore.models.files import whole_folder as module
+from glmcore.models.files.whole_folder import whole_folder
 from tests.sources import ROOT
 
 FILL = """
 import sys, time
 from pathlib import Path
-from glmcore.models.whole_folder import whole_folder
+from glmcore.models.files.whole_folder import whole_folder
 with whole_folder(Path(sys.argv[1]), 1) as folder:
     (folder / "config.json").write_text("{}")
     print("half way", flush=True)

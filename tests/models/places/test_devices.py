@@ -3,8 +3,8 @@
 import pytest
 
 from glmcore.core.errors import ConfigError
-from glmcore.models import devices
-from glmcore.models.devices import Device, choose_device, choose_dtype, describe_devices
+from glmcore.models.places import devices
+from glmcore.models.places.devices import Device, choose_device, choose_dtype, describe_devices
 
 CPU = Device("cpu", "", 8, 8)
 GPUS = [Device("cuda:0", "", 3, 10), Device("cuda:1", "", 7, 10)]

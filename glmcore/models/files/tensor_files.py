@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glmcore.core.errors import ModelLoadError
-from glmcore.models.checkpoint import WEIGHT_NAMES, read_json, weight_files
-from glmcore.models.safetensors_header import read_header
+from glmcore.models.files.checkpoint import WEIGHT_NAMES, read_json, weight_files
+from glmcore.models.files.safetensors_header import read_header
 
 if TYPE_CHECKING:
     from torch import Tensor

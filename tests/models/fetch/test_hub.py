@@ -3,7 +3,7 @@
 import pytest
 
 from glmcore.core.errors import ModelLoadError
-from glmcore.models.hub import choose_files, fetch_from_hub
+from glmcore.models.fetch.hub import choose_files, fetch_from_hub
 from glmcore.models.progress import ignore_progress
 
 DATA = ["config.json", "tokenizer.json", "chat_template.jinja"]

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from glmcore.models.devices import Device
-from glmcore.models.layout import Layout
-from glmcore.models.plan import Plan, plan_layers
+from glmcore.models.places.devices import Device
+from glmcore.models.places.layout import Layout
+from glmcore.models.places.plan import Plan, plan_layers
 
 
 @dataclass(frozen=True, slots=True)

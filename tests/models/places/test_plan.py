@@ -5,9 +5,9 @@ from itertools import combinations_with_replacement, pairwise
 import pytest
 
 from glmcore.core.errors import ConfigError, NotEnoughMemoryError
-from glmcore.models.devices import GIB, Device
-from glmcore.models.layout import Layout, Part
-from glmcore.models.plan import plan_layers
+from glmcore.models.places.devices import GIB, Device
+from glmcore.models.places.layout import Layout, Part
+from glmcore.models.places.plan import plan_layers
 
 EXTRA = ("model.rotary_emb",)
 LAYER, EMBEDDING, HEAD = 400, 1000, 1000

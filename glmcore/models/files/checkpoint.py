@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glmcore.core.errors import ModelLoadError
-from glmcore.models.safetensors_header import count_elements
+from glmcore.models.files.safetensors_header import count_elements
 
 # Bytes of one number, by the names that safetensors uses.
 FORMAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2}

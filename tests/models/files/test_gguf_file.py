@@ -5,7 +5,7 @@ import random
 import pytest
 
 from glmcore.core.errors import ModelLoadError
-from glmcore.models.gguf_file import read_gguf
+from glmcore.models.files.gguf_file import read_gguf
 
 
 def refusal_of(path, data: bytes) -> str:

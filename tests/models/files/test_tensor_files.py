@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from glmcore.core.errors import ModelLoadError
-from glmcore.models.tensor_files import iter_tensors, list_tensors
+from glmcore.models.files.tensor_files import iter_tensors, list_tensors
 
 WEIGHTS = {
     "a": torch.arange(6.0).reshape(2, 3),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from glmcore.core.errors import ModelLoadError
-from glmcore.models.checkpoint import Checkpoint
+from glmcore.models.files.checkpoint import Checkpoint
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)

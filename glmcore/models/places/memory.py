@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from glmcore.core.errors import NotEnoughMemoryError
-from glmcore.models.checkpoint import DTYPE_BYTES
-from glmcore.models.devices import GIB
+from glmcore.models.files.checkpoint import DTYPE_BYTES
+from glmcore.models.places.devices import GIB
 
 SMALLEST_CACHE_TOKENS = 1024  # a model that cannot keep this many tokens of conversation is of no use
 

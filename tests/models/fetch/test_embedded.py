@@ -12,8 +12,9 @@ import pytest
 
 from glmcore.core.errors import ModelLoadError, StorageError
 from glmcore.core.settings import EMBEDDED_MODEL, Settings
-from glmcore.models import Message, embedded, list_models, load_model
-from glmcore.models.embedded import ensure_embedded_model
+from glmcore.models import Message, list_models, load_model
+from glmcore.models.fetch import embedded
+from glmcore.models.fetch.embedded import ensure_embedded_model
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from glmcore.core.errors import ModelLoadError
-from glmcore.models.checkpoint import Checkpoint, read_checkpoint, read_json, weight_files
-from glmcore.models.safetensors_header import count_elements
+from glmcore.models.files.checkpoint import Checkpoint, read_checkpoint, read_json, weight_files
+from glmcore.models.files.safetensors_header import count_elements
 from tests.models.reference import folder_of
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from glmcore.core.errors import ConfigError, StorageError
-from glmcore.models.devices import GIB
+from glmcore.models.places.devices import GIB
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 from glmcore.core.messages import GenerationParams
 from glmcore.models.catalog import find_family
-from glmcore.models.embedded import SAMPLING
+from glmcore.models.fetch.embedded import SAMPLING
 from glmcore.models.sources import ModelEntry
 from glmcore.models.traits import LONGEST_WINDOW, default_params
 

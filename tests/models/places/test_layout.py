@@ -2,7 +2,7 @@
 
 import pytest
 
-from glmcore.models.layout import layout_of, missing_parts
+from glmcore.models.places.layout import layout_of, missing_parts
 
 BLOCK = ("input_layernorm.weight", "attention.dense.weight", "mlp.down.weight")
 FAMILIES = {

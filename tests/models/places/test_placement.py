@@ -3,9 +3,9 @@
 import pytest
 
 from glmcore.core.errors import ConfigError
-from glmcore.models.devices import Device
-from glmcore.models.layout import layout_of
-from glmcore.models.placement import choose_placement
+from glmcore.models.places.devices import Device
+from glmcore.models.places.layout import layout_of
+from glmcore.models.places.placement import choose_placement
 
 CPU = Device("cpu", "", 100, 100)
 GPUS = [Device("cuda:0", "", 10, 10), Device("cuda:1", "", 8, 10)]

@@ -14,8 +14,8 @@ from typing import Any
 from glmcore.core.errors import ConfigError, NotEnoughMemoryError
 from glmcore.core.i18n import mark
 from glmcore.core.notes import Note
-from glmcore.models.devices import GIB, Device
-from glmcore.models.layout import Layout
+from glmcore.models.places.devices import GIB, Device
+from glmcore.models.places.layout import Layout
 
 DEVICE_MAPS = ("auto", "balanced", "chatglm")
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}

@@ -3,8 +3,8 @@
 import pytest
 
 from glmcore.core.errors import NotEnoughMemoryError
-from glmcore.models.devices import GIB
-from glmcore.models.memory import check_fits, kv_bytes_per_token, needed_bytes
+from glmcore.models.places.devices import GIB
+from glmcore.models.places.memory import check_fits, kv_bytes_per_token, needed_bytes
 
 GLM = {"num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 2, "head_dim": 128}
 
