@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import engine, families, page
+from benchmarks import conversion, engine, families, page
 from benchmarks.report import Measurement
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
@@ -11,6 +11,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
     "memory": engine.measure_memory,
     "families": families.measure,
     "quantized": families.measure_quantized,
+    "conversion": conversion.measure,
     "page": page.measure,
 }
 
