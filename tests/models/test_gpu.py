@@ -24,11 +24,6 @@ each_family = pytest.mark.parametrize("family", FAMILIES)
 CLOSE = 1e-4  # another device sums in another order
 
 
-@pytest.fixture(autouse=True)
-def full_precision(monkeypatch):
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
-
-
 @torch.no_grad()
 def assert_as_expected(loaded, family, form):
     found = loaded.model(input_ids=tensors(family)["input_ids"][:2].to(loaded.model.device)).logits.cpu()
