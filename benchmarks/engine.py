@@ -13,6 +13,7 @@ from glmcore.chat.transformers_engine import TransformersEngine
 from glmcore.core.messages import ChatRequest, GenerationParams, Message
 from glmcore.core.settings import load_settings
 from glmcore.models import LoadedModel, load_model
+from glmcore.models.places.devices import GIB
 
 NEW_TOKENS = 96
 ROUNDS = 5
@@ -22,9 +23,8 @@ WORDS = ("river", "stone", "cloud", "music", "garden", "window", "letter", "wint
 
 def measure() -> Iterator[Measurement]:
     settings = load_settings()
-    loaded = replace(
-        load_model(settings.model, settings=settings), eos_token_ids=()
-    )  # every answer equally long
+    # Without ends, so that every answer is equally long.
+    loaded = replace(load_model(settings.model, settings=settings), eos_token_ids=())
     engine = TransformersEngine(loaded)
     numbers = itertools.count()
     _answer(engine, _question(next(numbers)))  # build the caches
@@ -53,7 +53,7 @@ def measure() -> Iterator[Measurement]:
 
 
 def measure_memory() -> Iterator[Measurement]:
-    """What a conversation after conversation costs beyond weights and the cache that was allowed."""
+    """What conversation after conversation costs beyond weights and the cache that was allowed."""
     settings = load_settings()
     loaded = load_model(settings.model, settings=settings)
     allowed_gib = 0.25
@@ -68,7 +68,7 @@ def measure_memory() -> Iterator[Measurement]:
     detail = (
         f"{grown / 2**20:.0f} MiB more after 24 prompts of 1,200 tokens, {allowed_gib} GiB of cache allowed"
     )
-    yield Measurement("memory grown / cache allowed", grown / (allowed_gib * 2**30), detail, at_most=1.5)
+    yield Measurement("memory grown / cache allowed", grown / (allowed_gib * GIB), detail, at_most=1.5)
 
 
 def _prefix_reuse(engine: TransformersEngine, numbers: Iterator[int]) -> Measurement:

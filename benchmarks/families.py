@@ -19,6 +19,7 @@ from glmcore.models.native.chatglm import ChatGLMForConditionalGeneration
 from glmcore.models.native.chatglm_config import ChatGLMConfig
 from glmcore.models.native.original import load_original, open_source
 
+_numbers = itertools.count(8)  # of prompts
 WIDTH, DEPTH, HEADS, VOCABULARY = 1024, 8, 8, 9300  # ChatGLM-6B's share of embedding and layers
 PROMPT_TOKENS, NEW_TOKENS, ROUNDS = 64, 48, 7
 
@@ -98,17 +99,11 @@ def _glm() -> GlmForCausalLM:
     return GlmForCausalLM(config).eval()
 
 
-_numbers = itertools.count(8)
-
-
 def _speed(model: Any) -> float:
     """Tokens per second of a greedy answer to a prompt that differs every time."""
-    ids = (
-        torch.arange(PROMPT_TOKENS)[None]
-        + next(_numbers) * PROMPT_TOKENS % (VOCABULARY - PROMPT_TOKENS - 8)
-        + 8
-    )
-    ids[0, -2], ids[0, -1] = 6, 4
+    first = 8 + next(_numbers) * PROMPT_TOKENS % (VOCABULARY - PROMPT_TOKENS - 8)  # after the special ones
+    ids = torch.arange(first, first + PROMPT_TOKENS)[None]
+    ids[0, -2], ids[0, -1] = 6, 4  # [gMASK] <sop>
     started = time.perf_counter()
     model.generate(ids, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False, pad_token_id=3)
     return NEW_TOKENS / (time.perf_counter() - started)

@@ -69,8 +69,9 @@ class ModelEngines:
             raise
         except Exception as fault:
             log.exception("attaching %s failed", adapter)
-            template = "{name} could not be loaded ({fault}); see the server's log."
-            raise EngineError(template, name=adapter, fault=fault) from fault
+            raise EngineError(
+                "{name} could not be loaded ({fault}); see the server's log.", name=adapter, fault=fault
+            ) from fault
 
     def _add(self, adapter: str, engine: ChatEngine) -> ChatEngine:
         with self._lock:

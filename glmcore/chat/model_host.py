@@ -146,8 +146,10 @@ class ModelHost:
             resident.state = replace(resident.state, error=_without_traceback(error))
         except Exception as fault:
             log.exception("loading %s failed", name)
-            template = "{name} could not be loaded ({fault}); see the server's log."
-            resident.state = replace(resident.state, error=EngineError(template, name=name, fault=str(fault)))
+            unexpected = EngineError(
+                "{name} could not be loaded ({fault}); see the server's log.", name=name, fault=str(fault)
+            )
+            resident.state = replace(resident.state, error=unexpected)
         finally:
             resident.done.set()
 

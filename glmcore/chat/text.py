@@ -70,9 +70,8 @@ class CleanedText:
         """
         self._clean, self._settle = clean, settle
         self._text = begun
-        self._given = (
-            len(clean(begun + "a")) - 1
-        )  # characters of the cleaned text; its end is no end any more
+        # Characters of the cleaned text; cleaned with one more, as its end is no end any more.
+        self._given = len(clean(begun + "a")) - 1
 
     def push(self, piece: str) -> str:
         """What can be shown now, possibly nothing."""

@@ -17,12 +17,11 @@ from glmcore.cli.arguments import Commands, add_command, readable
 from glmcore.cli.progress_line import ProgressLine
 from glmcore.core.errors import ConfigError, DataError, GlmcoreError
 from glmcore.core.i18n import mark, translate
-from glmcore.core.messages import ChatRequest, GenerationParams, Message, StopReason
+from glmcore.core.messages import PARAM_RANGES, ChatRequest, GenerationParams, Message, StopReason
 from glmcore.core.settings import Settings
 from glmcore.models.adapters.folders import find_adapter
 from glmcore.models.sources import find_model
 
-SAMPLING = ("temperature", "top_p", "top_k", "max_new_tokens", "repetition_penalty", "seed")
 LOOK_EVERY_SECONDS = 0.1  # at how far loading is
 STARTING = mark("Starting")
 
@@ -89,7 +88,7 @@ def run_chat(arguments: argparse.Namespace, settings: Settings, language: str) -
 
 def _given_sampling(arguments: argparse.Namespace) -> dict[str, Any]:
     """The sampling parameters that the command line names."""
-    given = {name: getattr(arguments, name) for name in SAMPLING if getattr(arguments, name) is not None}
+    given = {name: getattr(arguments, name) for name in PARAM_RANGES if getattr(arguments, name) is not None}
     if arguments.greedy:
         given["temperature"] = 0.0
     if arguments.stop:

@@ -8,7 +8,7 @@ from pathlib import Path
 from glmcore.cli.arguments import Commands, add_command
 from glmcore.cli.plan import add_plan
 from glmcore.cli.progress_line import shown_progress
-from glmcore.cli.table import format_table
+from glmcore.cli.table import NOTHING, format_table
 from glmcore.core.errors import ModelLoadError
 from glmcore.core.i18n import translate
 from glmcore.core.settings import Settings
@@ -18,8 +18,6 @@ from glmcore.models.files.checkpoint import read_json
 from glmcore.models.loading import fetch_model
 from glmcore.models.places.devices import GIB
 from glmcore.models.sources import ModelEntry, find_model, list_models
-
-NOTHING = "–"
 
 
 def add_models(commands: Commands, language: str) -> None:

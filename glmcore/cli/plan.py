@@ -6,7 +6,7 @@ from functools import partial
 
 from glmcore.cli.arguments import Commands, add_command
 from glmcore.cli.progress_line import shown_progress
-from glmcore.cli.table import format_table
+from glmcore.cli.table import NOTHING, format_table
 from glmcore.core.errors import ConfigError
 from glmcore.core.i18n import mark, translate
 from glmcore.core.settings import Settings
@@ -17,7 +17,6 @@ from glmcore.models.places.memory import check_fits
 from glmcore.models.places.plan import DEVICE_MAPS, Plan, plan_layers
 from glmcore.models.sources import find_model
 
-NOTHING = "–"
 ON_ONE = mark(
     "It fits on one device, where several people are answered at once; --device-map auto spreads it."
 )
@@ -58,6 +57,7 @@ def run_plan(arguments: argparse.Namespace, settings: Settings, language: str) -
         dtype=arguments.dtype or settings.dtype,
         device=device,
         quantization_bits=arguments.quantization_bits,
+        usual_bits=settings.quantize_bits,
     )
     plan = _plan(blueprint, devices, arguments)
     _show(blueprint, plan, language)

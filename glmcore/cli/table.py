@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from unicodedata import east_asian_width
 
+NOTHING = "–"  # in a cell
+
 
 def format_table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     """The rows as lines; the columns of the given numbers are aligned to the right."""

@@ -70,6 +70,10 @@ class Settings:
     def resolved_database_url(self) -> str:
         return self.database_url or f"sqlite:///{self.home / 'glmcore.db'}"
 
+    @property
+    def quantize_bits(self) -> int | None:
+        return None if self.quantize == "off" else int(self.quantize)
+
     def source(self, name: str) -> str:
         """Where the value of a setting came from: 'default', a file's path, or an environment variable."""
         return self.sources.get(name, "default")

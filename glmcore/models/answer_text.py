@@ -23,6 +23,7 @@ def clean_chatglm(text: str) -> str:
 
 
 def clean_chatglm2(text: str) -> str:
+    """ChatGLM2-6B, and part of the others: no blank at either end, the training's date filled in."""
     return text.strip().replace(PLACEHOLDER, FILLED)
 
 

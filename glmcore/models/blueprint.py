@@ -1,5 +1,6 @@
 """All that is known of a model before its weights are read: family, number format, bytes of every tensor."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,8 @@ from glmcore.core.errors import ConfigError
 from glmcore.models.catalog import Family, find_family
 from glmcore.models.files.checkpoint import Checkpoint, read_checkpoint
 from glmcore.models.files.gguf_file import read_gguf
-from glmcore.models.files.tensor_files import FORMAT_BYTES, list_tensors
+from glmcore.models.files.number_formats import FLOATS, LOADED_FORMATS, loaded_number_bytes
+from glmcore.models.files.tensor_files import list_tensors
 from glmcore.models.known import check_bitsandbytes
 from glmcore.models.places.devices import Device, choose_device, choose_dtype
 from glmcore.models.places.layout import Layout, layout_of
@@ -19,8 +21,6 @@ from glmcore.models.remote_code import refuse_remote_code
 
 if TYPE_CHECKING:
     from glmcore.models.native.loader import Source
-
-FLOATS = ("float64", "float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +60,12 @@ class Blueprint:
         max_memory: Mapping[Any, Any] | None = None,
     ) -> Placement:
         """Where its parts go. Raises ConfigError or NotEnoughMemoryError."""
-        names = self.family.layer_names
-        extra = [part for part in (*names.beside_embedding, names.head) if part not in self._parts()]
+        layout, names = self.layout, self.family.layer_names
+        stored = {part.name for part in layout.parts} if layout else set()
+        extra = [part for part in (*names.beside_embedding, names.head) if part not in stored]
         return choose_placement(
-            self.device, devices, self.needed_bytes, device_map, max_memory, self.layout, extra
+            self.device, devices, self.needed_bytes, device_map, max_memory, layout, extra
         )
-
-    def _parts(self) -> set[str]:
-        return {part.name for part in self.layout.parts} if self.layout else set()
 
 
 def read_blueprint(
@@ -98,15 +96,8 @@ def read_blueprint(
         quantization_bits = usual_bits
     bits = _checked_bits(quantization_bits, path, family)
     chosen = choose_device(device, devices)
-    dtype = choose_dtype(dtype, chosen.name, checkpoint.dtype if path.is_dir() else "bfloat16")
-    source, sizes = None, {}
-    if path.is_dir() and (family.is_original or (bits and family.may_quantize)):
-        from glmcore.models.native.original import memory_sizes, open_source
-
-        source = open_source(checkpoint, family, bits)
-        sizes = memory_sizes(source, dtype, bits)
-    elif path.is_dir():
-        sizes = _stored_sizes(path, dtype)
+    dtype = choose_dtype(dtype, chosen.name, "bfloat16" if path.is_file() else _stored_dtype(path))
+    source, sizes = _measure(checkpoint, family, dtype, bits)
     return Blueprint(
         name=name,
         checkpoint=checkpoint,
@@ -136,8 +127,28 @@ def _checked_bits(bits: int | None, path: Path, family: Family) -> int | None:
     return bits
 
 
-def _stored_sizes(folder: Path, dtype: str) -> dict[str, int]:
-    return {
-        name: info.count * FORMAT_BYTES[dtype] if info.dtype in FLOATS else info.bytes
-        for name, info in list_tensors(folder).items()
-    }
+def _stored_dtype(folder: Path) -> str:
+    """The number format of most weights; "float32" where a model cannot be loaded in that one."""
+    counts: Counter[str] = Counter()
+    for info in list_tensors(folder).values():
+        if info.dtype in FLOATS:
+            counts[info.dtype] += info.count
+    most = max(counts, key=lambda name: counts[name], default="float32")
+    return most if most in LOADED_FORMATS else "float32"
+
+
+def _measure(
+    checkpoint: Checkpoint, family: Family, dtype: str, bits: int | None
+) -> "tuple[Source | None, dict[str, int]]":
+    """What this program loads itself, opened; and bytes in memory by tensor, none of a GGUF file."""
+    path = checkpoint.path
+    if path.is_file():
+        return None, {}
+    stored_bits = checkpoint.config.get("quantization_bit")
+    if family.is_original or ((bits or stored_bits) and family.may_quantize):
+        from glmcore.models.native.original import memory_sizes, open_source
+
+        source = open_source(checkpoint, family, bits)
+        return source, memory_sizes(source, dtype, bits)
+    tensors = list_tensors(path)
+    return None, {name: info.count * loaded_number_bytes(info.dtype, dtype) for name, info in tensors.items()}

@@ -43,9 +43,8 @@ class Family:
     # How its weights are stored: in ChatGLM-6B's own form, in ChatGLM2's fused one, as transformers' Glm,
     # or in whatever form transformers knows (None).
     weights: Literal["chatglm", "chatglm2", "glm"] | None = None
-    vocabulary: Literal["chatglm", "chatglm2", "chatglm3", "tiktoken"] | None = (
-        None  # None: transformers knows it
-    )
+    # Which of the published tokenizers it has; None where transformers knows it.
+    vocabulary: Literal["chatglm", "chatglm2", "chatglm3", "tiktoken"] | None = None
     prompt_form: PromptForm = CHAT_TEMPLATE
     clean: Clean = as_it_is
     stop_tokens: tuple[str, ...] = ()  # beside those that config and generation config name
@@ -53,9 +52,7 @@ class Family:
     lora_targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
     layer_names: LayerNames = TODAYS_NAMES
     window: int | None = None  # tokens, where the config names none
-    rope_ratio_divides: bool = (
-        False  # the positions, where the config names a rope_ratio; else it scales the base
-    )
+    rope_ratio_divides: bool = False  # a config's rope_ratio divides the positions; else it scales the base
     may_quantize: bool = False  # on load, in ChatGLM's own layout
 
     @property
@@ -71,7 +68,7 @@ def find_family(config: Mapping[str, Any], folder: Path | None = None) -> Family
 
 def named_family(config: Mapping[str, Any], folder: Path | None = None) -> Family | None:
     """The same where it is certain; None where only a name could tell ChatGLM2 from its successors."""
-    if _is_fused(config) and not _told(config, folder):
+    if _is_fused(config) and not _version_in_names(config, folder):
         return None
     return find_family(config, folder)
 
@@ -93,7 +90,7 @@ def _is_glm4(config: Mapping[str, Any], folder: Path | None) -> bool:
     """GLM-4-9B stops at its role tokens, so its config lists several ends."""
     if not _is_fused(config):
         return False
-    told = _told(config, folder)
+    told = _version_in_names(config, folder)
     return told == "glm4" if told else isinstance(config.get("eos_token_id"), list)
 
 
@@ -101,11 +98,11 @@ def _is_chatglm3(config: Mapping[str, Any], folder: Path | None) -> bool:
     """ChatGLM2 and 3 have one architecture; names tell them apart, then the role tokens."""
     if not _is_fused(config):
         return False
-    told = _told(config, folder)
+    told = _version_in_names(config, folder)
     return told == "chatglm3" if told else "<|user|>" in _tokenizer_config(folder)
 
 
-def _told(config: Mapping[str, Any], folder: Path | None) -> str:
+def _version_in_names(config: Mapping[str, Any], folder: Path | None) -> str:
     """Which of "chatglm2", "chatglm3", "glm4" a folder's names tell, the closest name first; else empty."""
     try:
         tokenizer_name = json.loads(_tokenizer_config(folder) or "{}").get("name_or_path", "")
@@ -124,7 +121,7 @@ def _tokenizer_config(folder: Path | None) -> str:
         return ""
 
 
-CHATGLM2_SAMPLING = GenerationParams(temperature=0.8, top_p=0.8, max_new_tokens=1024)
+LATER_SAMPLING = GenerationParams(temperature=0.8, top_p=0.8, max_new_tokens=1024)  # since ChatGLM2
 
 FAMILIES: tuple[Family, ...] = (
     Family(
@@ -155,7 +152,7 @@ FAMILIES: tuple[Family, ...] = (
         prompt_form=RoleTokens(opening=("[gMASK]", "<sop>")),
         clean=clean_roles,
         stop_tokens=("<|endoftext|>", "<|user|>", "<|observation|>"),
-        sampling=GenerationParams(temperature=0.8, top_p=0.8, max_new_tokens=1024),
+        sampling=LATER_SAMPLING,
         window=131072,
         may_quantize=True,
     ),
@@ -168,7 +165,7 @@ FAMILIES: tuple[Family, ...] = (
         prompt_form=RoleTokens(opening=("[gMASK]", "sop")),
         clean=clean_roles,
         stop_tokens=("<|user|>", "<|observation|>"),
-        sampling=CHATGLM2_SAMPLING,
+        sampling=LATER_SAMPLING,
         window=8192,
         may_quantize=True,
     ),
@@ -180,7 +177,7 @@ FAMILIES: tuple[Family, ...] = (
         vocabulary="chatglm2",
         prompt_form=Rounds(first=1, gap="\n\n", single_is_bare=False),
         clean=clean_chatglm2,
-        sampling=CHATGLM2_SAMPLING,
+        sampling=LATER_SAMPLING,
         window=32768,
         rope_ratio_divides=True,
         may_quantize=True,
@@ -204,3 +201,4 @@ FAMILIES: tuple[Family, ...] = (
         lora_targets=("all-linear",),
     ),
 )
+UNKNOWN_FAMILY = FAMILIES[-1]  # of what no other recognises

@@ -16,7 +16,7 @@ from glmcore.core.settings import Settings, load_settings
 from glmcore.models.adapters.base import Base
 from glmcore.models.adapters.folders import find_adapter
 from glmcore.models.answer_text import settled
-from glmcore.models.catalog import FAMILIES, Family
+from glmcore.models.catalog import UNKNOWN_FAMILY, Family
 from glmcore.models.prompt_forms import template_hash
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class LoadedModel:
     kv_bytes_per_token: int
     can_batch: bool  # whether transformers' continuous batching can run it
     notes: tuple[Note, ...] = ()
-    family: Family = FAMILIES[-1]
+    family: Family = UNKNOWN_FAMILY
     adapter: str | None = None  # the name of the one that is attached
 
     def prompt_ids(self, messages: Sequence[Message], *, continue_last: bool = False) -> list[int]:

@@ -13,6 +13,7 @@ from glmcore.core.i18n import mark
 from glmcore.core.notes import Note
 from glmcore.core.settings import Settings, load_settings
 from glmcore.models.blueprint import Blueprint, read_blueprint
+from glmcore.models.catalog import named_family
 from glmcore.models.fetch.embedded import ensure_embedded_model
 from glmcore.models.fetch.hub import fetch_from_hub
 from glmcore.models.files.offload import OffloadFolder
@@ -26,6 +27,10 @@ from glmcore.models.sources import ModelEntry, find_model
 from glmcore.models.traits import can_batch, default_params, eos_token_ids, window_of, with_template
 
 LOADING = mark("Loading the weights")
+UNNAMED_NOTE = mark(
+    "The folder does not say which ChatGLM this is, so it is taken for {family}; say it in config.json's "
+    "_name_or_path."
+)
 PICKLE_NOTE = mark("The weights are a pickle; convert them to safetensors to load faster.")
 
 
@@ -70,7 +75,7 @@ def load_model(
         dtype=dtype,
         device=device,
         quantization_bits=quantization_bits,
-        usual_bits=None if settings.quantize == "off" else int(settings.quantize),
+        usual_bits=settings.quantize_bits,
     )
     placement = blueprint.place(devices, device_map, max_memory)
     check_fits(
@@ -103,11 +108,13 @@ def _describe(blueprint: Blueprint, placement: Placement, model: Any, tokenizer:
     notes: tuple[Note, ...] = ()
     if not family.is_original:
         tokenizer, notes = with_template(tokenizer)
+    if named_family(checkpoint.config, checkpoint.path) is None:
+        notes = (Note(UNNAMED_NOTE, {"family": family.title}),)
     if checkpoint.is_pickle:
         notes = (Note(PICKLE_NOTE), *notes)
     if placement.plan is not None:
         notes = (*notes, *placement.plan.warnings)
-    window = window_of(model.config, tokenizer, family.window)
+    window = window_of(model.config, tokenizer)
     return LoadedModel(
         name=blueprint.name,
         path=checkpoint.path,
@@ -150,12 +157,6 @@ def _load(
             path=path,
         ) from fault
     except Exception as fault:  # transformers raises nearly anything for a broken folder
-        if "weights_only" in str(fault) or type(fault).__name__ == "UnpicklingError":
-            raise ModelLoadError(
-                "{path} holds a pickle with more in it than weights, which could run code, so it was not "
-                "loaded; use the model's safetensors files.",
-                path=path,
-            ) from fault
         raise ModelLoadError(
             "{path}: the {part} cannot be loaded: {fault}. Compare the files with where the model came from.",
             path=path,

@@ -56,7 +56,7 @@ def fit_window(
     allowed = min(max_new_tokens, room)
 
     # 2. The fewest turns to leave out: the prompt shrinks with every turn, so halve the range.
-    low, high, ids = 1, max(last, 0), shortest
+    low, high, ids = 1, last, shortest
     while low < high:
         middle = (low + high) // 2
         attempt = ids_without(middle)

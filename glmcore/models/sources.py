@@ -4,19 +4,19 @@ Reads names, sizes and `config.json`, never weights, so that a page can list mod
 an HTTP request chooses among the names of `list_models`; a free path is for the settings and the terminal.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from glmcore.core.errors import ModelLoadError, NotFoundError
 from glmcore.core.i18n import mark
 from glmcore.core.settings import EMBEDDED_MODEL, Settings
 from glmcore.models.adapters.folders import is_adapter
-from glmcore.models.catalog import FAMILIES, find_family
+from glmcore.models.catalog import UNKNOWN_FAMILY, find_family
+from glmcore.models.files.checkpoint import glance_at_json
 
 ModelKind = Literal["folder", "gguf", "embedded", "hub"]
 
@@ -35,7 +35,7 @@ class ModelEntry:
     bytes: int | None  # of the weight files
     is_ready: bool
     detail: str = ""
-    family: str = FAMILIES[-1].name  # as far as its folder tells
+    family: str = UNKNOWN_FAMILY.name  # as far as its folder tells
 
 
 def embedded_path(settings: Settings) -> Path:
@@ -107,9 +107,9 @@ def _embedded_entry(settings: Settings) -> ModelEntry:
 
 
 def _folder_entry(path: Path, name: str, kind: ModelKind) -> ModelEntry:
-    config = _read_config(path)
+    config = glance_at_json(path / "config.json")
     family = find_family(config, path)
-    title = str(config.get("model_type", "")) if family is FAMILIES[-1] else family.title
+    title = str(config.get("model_type", "")) if family is UNKNOWN_FAMILY else family.title
     return ModelEntry(name, path, kind, _weight_bytes(path), is_ready=True, detail=title, family=family.name)
 
 
@@ -142,14 +142,6 @@ def _weight_bytes(folder: Path) -> int | None:
         if sizes:
             return sum(sizes)
     return None
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return config if isinstance(config, dict) else {}
 
 
 def _exists(path: Path) -> bool:

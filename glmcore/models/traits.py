@@ -20,11 +20,11 @@ BASE_MODEL_NOTE = mark(
 )
 
 
-def window_of(config: Any, tokenizer: Any, native: int | None = None) -> int:
-    """Tokens of prompt and answer together; `native` is the family's, where neither names any."""
+def window_of(config: Any, tokenizer: Any) -> int:
+    """Tokens of prompt and answer together."""
     limits = [getattr(config.get_text_config(), "max_position_embeddings", None), tokenizer.model_max_length]
     sane = [int(limit) for limit in limits if isinstance(limit, (int, float)) and 0 < limit < LONGEST_WINDOW]
-    return min(sane, default=native or DEFAULT_WINDOW)
+    return min(sane, default=DEFAULT_WINDOW)
 
 
 def eos_token_ids(generation_config: Any, tokenizer: Any, stop_tokens: Sequence[str] = ()) -> tuple[int, ...]:

@@ -31,7 +31,7 @@ def show_plan(settings: Settings, entry: ModelEntry) -> None:
     with opened:
         try:
             with st.spinner(_("Reading the model's files")):  # and importing torch, the first time
-                dtype, plan = _plan(entry.name, entry.path, settings.dtype, settings.device)
+                dtype, plan = _plan(entry.name, entry.path, settings)
         except GlmcoreError as error:
             st.error(error_text(error), icon=":material/error:")
         else:
@@ -39,9 +39,17 @@ def show_plan(settings: Settings, entry: ModelEntry) -> None:
 
 
 @st.cache_resource(ttl=KEEP_SECONDS, max_entries=64, show_spinner=False)
-def _plan(name: str, path: Path, dtype: str, device: str) -> tuple[str, Plan]:
+def _plan(name: str, path: Path, _settings: Settings) -> tuple[str, Plan]:
+    """The settings are the same for as long as the server runs, so they are no part of the key."""
     devices = describe_devices()
-    blueprint = read_blueprint(name, path, devices, dtype=dtype, device=device)
+    blueprint = read_blueprint(
+        name,
+        path,
+        devices,
+        dtype=_settings.dtype,
+        device=_settings.device,
+        usual_bits=_settings.quantize_bits,
+    )
     plan = blueprint.place(devices, device_map="auto").plan
     assert plan is not None  # the parts of a folder are always known
     return blueprint.dtype, plan

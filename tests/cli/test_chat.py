@@ -108,11 +108,24 @@ def test_ctrl_c_while_the_model_loads_ends_with_130(monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
+class PressingCtrlC:
+    """A gate that lets one piece pass, then sends SIGINT and stays shut until the stream is cancelled."""
+
+    def __init__(self):
+        self._num_pieces, self._is_cancelled = 0, threading.Event()
+
+    def acquire(self):
+        self._num_pieces += 1
+        if self._num_pieces > 1:
+            signal.raise_signal(signal.SIGINT)
+            self._is_cancelled.wait(10)
+
+    def release(self):
+        self._is_cancelled.set()
+
+
 def test_ctrl_c_ends_an_answer_with_its_part_and_130(engine, capsys):
-    gate = threading.Semaphore(1)
-    engine._gate, engine._answers = gate, iter([["part", "never"]])
-    engine_is_asked = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
-    engine_is_asked.start()
+    engine._gate, engine._answers = PressingCtrlC(), iter([["part", "never"]])
     assert main(["chat", "--prompt", "hi", "--json"]) == 130
     answer = json.loads(capsys.readouterr().out)
     assert (answer["text"], answer["stop_reason"]) == ("part", "cancelled")

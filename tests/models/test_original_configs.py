@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tests.models.reference import FAMILIES, change_json, copy_of, one_thread
+from glmcore.models import load_model
+from tests.models.reference import FAMILIES, change_json, copy_of, loaded_model, one_thread
 from tests.models.spoiling import QUERY, change_weights, sentence_for, without
 
 V1, V2, V3 = FAMILIES
@@ -96,11 +97,20 @@ def test_other_number_of_query_rows_is_named_with_its_file(family, values, folde
 
 @pytest.mark.parametrize("family", [V1])
 @pytest.mark.parametrize("name", ["bos_token_id", "gmask_token_id", "eos_token_id"])
-@pytest.mark.parametrize("value", [None, 7, "8"], ids=repr)
+@pytest.mark.parametrize("value", [7, "8"], ids=repr)
 def test_control_token_of_another_vocabulary_is_named(family, name, value, folder, settings):
     change_json(folder / "config.json", **{name: value})
     said = sentence_for(folder, settings)
     assert "ice_text.model" in said and "config.json expects" in said
+
+
+@pytest.mark.parametrize("name", ["bos", "gmask", "mask", "eos", "pad"])
+def test_control_token_that_the_config_does_not_name_is_the_vocabularys(name, tmp_path, settings):
+    folder = copy_of(V1, "full", tmp_path / V1)
+    named = getattr(loaded_model(V1).model.config, f"{name}_token_id")
+    change_json(folder / "config.json", **{f"{name}_token_id": None})
+    found = load_model(folder, settings=settings).model.config
+    assert getattr(found, f"{name}_token_id") == named
 
 
 # Quantized folders.

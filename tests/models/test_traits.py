@@ -71,11 +71,3 @@ def test_stop_tokens_of_the_family_come_after_those_of_the_files():
         generation_config(eos_token_id=[2, 7]), tokenizer, ("<|user|>", "<|observation|>", "absent")
     )
     assert ends == (2, 7, 9)
-
-
-def test_window_of_the_family_counts_where_nothing_is_named():
-    text = SimpleNamespace()
-    config = SimpleNamespace(get_text_config=lambda: text)
-    tokenizer = SimpleNamespace(model_max_length=10**30)
-    assert window_of(config, tokenizer, 32768) == 32768
-    assert window_of(config, tokenizer) == 2048

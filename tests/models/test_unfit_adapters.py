@@ -76,7 +76,7 @@ def test_prefix_of_another_number_of_layers_is_refused(family, projection, tmp_p
     longer = published_config(family) | {"num_layers": 3}
     adapter = make_ptuning(tmp_path / "checkpoint-3", longer, projection=projection)
     said = sentence_of(lambda: attach(loaded, adapter))
-    assert f"{adapter}: the prefix has" in said
+    assert f"{adapter / 'pytorch_model.bin'}: the prefix has" in said
     assert f"but {family} needs" in said and "(2 × 2 layers × " in said
 
 

@@ -33,7 +33,7 @@ def blueprint(server: Server, monkeypatch: pytest.MonkeyPatch) -> Blueprint:
     """A model in a folder, on a machine of two small GPUs."""
     found = Blueprint()
 
-    def read(name, path, devices, *, dtype, device):
+    def read(name, path, devices, *, dtype, device, usual_bits):
         found.num_read += 1
         return found
 

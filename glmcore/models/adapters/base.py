@@ -1,9 +1,12 @@
 """The model that an adapter is to be attached to."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from glmcore.models.catalog import Family
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,12 +14,6 @@ class Base:
     """What an adapter must fit."""
 
     name: str
-    model: Any
+    model: "PreTrainedModel"
     family: Family
     template_hash: str
-
-
-def one_line(fault: Exception) -> str:
-    """The beginning of a library's complaint, for a sentence of ours."""
-    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
-    return " ".join(lines[:2]).rstrip(".") or type(fault).__name__

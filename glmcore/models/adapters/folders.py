@@ -1,20 +1,19 @@
 """Which adapters there are: found by their files, without reading weights."""
 
-import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from glmcore.core.errors import GlmcoreError, ModelLoadError, NotFoundError
 from glmcore.core.settings import Settings
 from glmcore.models.adapters.manifest import AdapterManifest, read_manifest
 from glmcore.models.catalog import named_family
+from glmcore.models.files.checkpoint import glance_at_json
 from glmcore.models.files.safetensors_header import read_header
+from glmcore.models.files.tensor_files import PREFIX
 
 PEFT_CONFIG = "adapter_config.json"
-PREFIX = "transformer.prefix_encoder."
 METHODS = {"LORA": "lora", "PREFIX_TUNING": "prefix_tuning"}
 LEVELS = 5  # jobs/<id>/checkpoints/checkpoint-100
 MOST_PREFIX_TENSORS = 5  # embedding, and two layers with biases
@@ -87,11 +86,11 @@ def entry_of(folder: Path, name: str) -> AdapterEntry:
     manifest = _manifest(folder)
     if manifest is not None:
         return AdapterEntry(name, folder, manifest.method, manifest.family, manifest.base_model)
-    peft = _json(folder / PEFT_CONFIG)
+    peft = glance_at_json(folder / PEFT_CONFIG)
     if peft:
         method = METHODS.get(str(peft.get("peft_type")), str(peft.get("peft_type")))
         return AdapterEntry(name, folder, method, base_model=str(peft.get("base_model_name_or_path") or ""))
-    config = _json(folder / "config.json")
+    config = glance_at_json(folder / "config.json")
     family = named_family(config, folder) if config.get("model_type") == "chatglm" else None
     base_model = str(config.get("_name_or_path") or "")
     return AdapterEntry(name, folder, "ptuning_v2", family.name if family else "", base_model)
@@ -104,7 +103,7 @@ def is_adapter(folder: Path) -> bool:
 
 def _is_prefix_checkpoint(folder: Path) -> bool:
     """Whether the weights are a prefix alone; a few numbers of a zip's directory tell, no pickle is read."""
-    if _json(folder / "config.json").get("pre_seq_len") is None:
+    if glance_at_json(folder / "config.json").get("pre_seq_len") is None:
         return False
     try:
         if (folder / "model.safetensors").is_file():
@@ -147,11 +146,3 @@ def _manifest(folder: Path) -> AdapterManifest | None:
         return read_manifest(folder)
     except ModelLoadError:  # said when it is loaded
         return None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return values if isinstance(values, dict) else {}

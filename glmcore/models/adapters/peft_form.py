@@ -16,7 +16,7 @@ from peft import (
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from glmcore.core.errors import ModelLoadError
-from glmcore.models.adapters.base import Base, one_line
+from glmcore.models.adapters.base import Base
 from glmcore.models.adapters.folders import PEFT_CONFIG
 from glmcore.models.files.checkpoint import read_json
 from glmcore.models.files.tensor_files import list_file
@@ -55,7 +55,11 @@ PREFIX_FIELDS = (
 
 
 def attach_peft(base: Base, folder: Path) -> tuple[Any, bool]:
-    """The model, and whether it can still be batched."""
+    """The model with an adapter of PEFT's, and whether it can still be batched.
+
+    Raises:
+        ModelLoadError: the adapter is broken, of a kind that is not known, or of another model.
+    """
     values = read_json(folder / PEFT_CONFIG)
     kind = values.get("peft_type")
     if kind not in ("LORA", "PREFIX_TUNING"):
@@ -75,7 +79,7 @@ def attach_peft(base: Base, folder: Path) -> tuple[Any, bool]:
             "{path} does not fit {model}: {fault}. Load it on the model it was made for ({base}).",
             path=folder,
             model=base.name,
-            fault=one_line(fault),
+            fault=_one_line(fault),
             base=values.get("base_model_name_or_path") or "–",
         ) from fault
     _check_names(stored, model, folder, base)
@@ -161,3 +165,9 @@ def _peft_config(values: Mapping[str, Any]) -> LoraConfig | PrefixTuningConfig:
     return (LoraConfig if is_lora else PrefixTuningConfig)(
         task_type=TaskType.CAUSAL_LM, inference_mode=True, **known
     )
+
+
+def _one_line(fault: Exception) -> str:
+    """The beginning of a library's complaint, for a sentence of ours."""
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
+    return " ".join(lines[:2]).rstrip(".") or type(fault).__name__

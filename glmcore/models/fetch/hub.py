@@ -32,9 +32,7 @@ def fetch_from_hub(name: str, progress: Progress) -> Path:
         ) from fault
     except ModelLoadError:
         raise
-    except (
-        Exception
-    ) as fault:  # no network, a timeout, a full disk: the client's errors and its HTTP library's
+    except Exception as fault:  # no network, a full disk: errors of the client and of its HTTP library
         return _from_cache(name, fault)
 
 

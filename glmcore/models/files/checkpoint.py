@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from glmcore.core.errors import ModelLoadError
+from glmcore.models.files.number_formats import FLOATS, LOADED_FORMATS, TORCH_NAMES, loaded_number_bytes
 from glmcore.models.files.safetensors_header import count_elements
 
-# Bytes of one number, by the names that safetensors uses.
-FORMAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2}
-FLOAT_FORMATS = {"F64": "float32", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -35,19 +32,20 @@ class Checkpoint:
 
     path: Path
     config: Mapping[str, Any]
-    elements: Mapping[str, int]  # stored number format -> how many numbers
+    elements: Mapping[str, int]  # stored number format, by safetensors' name -> how many numbers
     is_pickle: bool = False
 
     @property
     def dtype(self) -> str:
-        """The number format of most weights."""
-        floats = {name: count for name, count in self.elements.items() if name in FLOAT_FORMATS}
-        return FLOAT_FORMATS[max(floats, key=lambda name: floats[name])] if floats else "float32"
+        """The number format of most weights; "float32" where a model cannot be loaded in that one."""
+        floats = [name for name in self.elements if TORCH_NAMES.get(name) in FLOATS]
+        most = TORCH_NAMES[max(floats, key=lambda name: self.elements[name])] if floats else "float32"
+        return most if most in LOADED_FORMATS else "float32"
 
     def weight_bytes(self, dtype: str) -> int:
         """Memory of the weights when loaded as the given format; what is not a float stays as it is."""
         return sum(
-            count * (DTYPE_BYTES[dtype] if name in FLOAT_FORMATS else FORMAT_BYTES.get(name, 1))
+            count * loaded_number_bytes(TORCH_NAMES.get(name, name), dtype)
             for name, count in self.elements.items()
         )
 
@@ -86,7 +84,11 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a model folder."""
+    """A JSON object from a model folder.
+
+    Raises:
+        ModelLoadError: the file is missing, or is no JSON object.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as fault:
@@ -98,6 +100,14 @@ def read_json(path: Path) -> dict[str, Any]:
             "{path}: found a JSON {kind}, expected an object.", path=path, kind=type(value).__name__
         )
     return value
+
+
+def glance_at_json(path: Path) -> dict[str, Any]:
+    """The same for a list of what there is: empty where it cannot be read, which loading will say."""
+    try:
+        return read_json(path)
+    except ModelLoadError:
+        return {}
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class OffloadFolder:
 
     @property
     def path(self) -> Path:
+        """The folder, which is there from now on."""
         if self._path is None:
             _remove_left_behind(self._root)
             self._path = self._root / f"{os.getpid()}-{next(_numbers)}"
@@ -32,7 +33,7 @@ class OffloadFolder:
     def goes_with(self, model: object) -> None:
         """Remove the folder when the model is gone."""
         if self._path is not None:
-            weakref.finalize(model, shutil.rmtree, self._path, True)
+            weakref.finalize(model, shutil.rmtree, self._path, ignore_errors=True)
 
 
 def _remove_left_behind(root: Path) -> None:

@@ -38,7 +38,7 @@ def read_header(path: Path) -> dict[str, dict[str, Any]]:
         size = path.stat().st_size
         end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
         for entry in header.values():
-            str(entry["dtype"]), prod(entry["shape"])
+            str(entry["dtype"]), prod(entry["shape"])  # raise where they are of no use
     except (struct.error, ValueError, KeyError, TypeError, IndexError, AttributeError) as fault:
         raise ModelLoadError(
             "{path} is not a readable safetensors file ({fault}); copy or download it again.",

@@ -12,22 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from glmcore.core.errors import ModelLoadError
 from glmcore.models.files.checkpoint import WEIGHT_NAMES, read_json, weight_files
+from glmcore.models.files.number_formats import NUMBER_BYTES, TORCH_NAMES
 from glmcore.models.files.safetensors_header import read_header
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Bytes of one number, by torch's names.
-FORMAT_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int8": 1}
-SAFETENSORS_FORMATS = {
-    "F64": "float64",
-    "F32": "float32",
-    "F16": "float16",
-    "BF16": "bfloat16",
-    "I64": "int64",
-    "I32": "int32",
-    "I8": "int8",
-}
+# What the names of a prefix's tensors begin with, in the files of every family.
+PREFIX = "transformer.prefix_encoder."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +36,7 @@ class TensorInfo:
 
     @property
     def bytes(self) -> int:
-        return self.count * FORMAT_BYTES.get(self.dtype, 1)
+        return self.count * NUMBER_BYTES.get(self.dtype, 1)
 
 
 def list_tensors(folder: Path) -> dict[str, TensorInfo]:
@@ -83,13 +75,26 @@ def iter_tensors(folder: Path) -> Iterator[tuple[str, "Tensor"]]:
                 yield name, tensors.pop(name)  # popped, so that a tensor that was used up can go
 
 
+def read_prefix(folder: Path) -> dict[str, "Tensor"]:
+    """The tensors of a prefix, under the encoder's names; empty where the folder has none.
+
+    Raises:
+        ModelLoadError: as `list_tensors`.
+    """
+    return {
+        name.removeprefix(PREFIX): tensor for name, tensor in iter_tensors(folder) if name.startswith(PREFIX)
+    }
+
+
 def list_file(path: Path) -> dict[str, TensorInfo]:
-    """The same of one file."""
+    """Name -> tensor, of one file.
+
+    Raises:
+        ModelLoadError: it is damaged, or holds more than weights.
+    """
     if path.suffix == ".safetensors":
         return {
-            name: TensorInfo(
-                tuple(entry["shape"]), SAFETENSORS_FORMATS.get(entry["dtype"], entry["dtype"]), path
-            )
+            name: TensorInfo(tuple(entry["shape"]), TORCH_NAMES.get(entry["dtype"], entry["dtype"]), path)
             for name, entry in read_header(path).items()
         }
     return {
@@ -143,7 +148,7 @@ def _load_pickle(path: Path, device: str = "cpu") -> dict[str, Any]:
         can_map = zipfile.is_zipfile(path)  # not the form of before torch 1.6
         tensors = torch.load(path, map_location=device, weights_only=True, mmap=can_map)
     except Exception as fault:  # a broken file may make its reader raise anything
-        if type(fault).__name__ == "UnpicklingError":
+        if type(fault).__name__ == "UnpicklingError" and _is_pickle(path):
             raise ModelLoadError(
                 "{path} holds a pickle with more in it than weights, which could run code, so it was not "
                 "loaded; use the model's safetensors files.",
@@ -152,7 +157,7 @@ def _load_pickle(path: Path, device: str = "cpu") -> dict[str, Any]:
         raise ModelLoadError(
             "{path} is not a readable weight file ({fault}); copy or download it again.",
             path=path,
-            fault=str(fault).split("\n")[0] or "it ends too early",
+            fault=_reason(fault, path),
         ) from fault
     if not isinstance(tensors, dict) or not all(
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in tensors.items()
@@ -163,3 +168,17 @@ def _load_pickle(path: Path, device: str = "cpu") -> dict[str, Any]:
             kind=type(tensors).__name__,
         )
     return tensors
+
+
+def _is_pickle(path: Path) -> bool:
+    """Whether it begins as one: as the zip of today's torch, or as a bare pickle."""
+    with path.open("rb") as file:
+        return file.read(2)[:1] in (b"P", b"\x80")
+
+
+def _reason(fault: Exception, path: Path) -> str:
+    """What torch says; of what is no weights at all (a Git LFS pointer, an error page) how it begins."""
+    if _is_pickle(path):
+        return str(fault).split("\n")[0] or "it ends too early"
+    with path.open("rb") as file:
+        return f"it begins with {file.read(40)!r}"

@@ -13,10 +13,10 @@ from transformers import GlmConfig, GlmForCausalLM, PreTrainedConfig, PreTrained
 
 from glmcore.core.errors import ModelLoadError
 from glmcore.models.catalog import Family
+from glmcore.models.files.tensor_files import PREFIX
 from glmcore.models.native.chatglm import ChatGLMForConditionalGeneration
 from glmcore.models.native.chatglm_config import ChatGLMConfig
 
-PREFIX = "transformer.prefix_encoder."
 ROPE_BASE = 10000.0
 
 # Names in ChatGLM2's files -> in GlmForCausalLM, of what stands outside the layers and inside one.
@@ -99,10 +99,15 @@ def convert_tensor(
     elif name.endswith("inv_freq"):
         return  # computed
     elif weights == "chatglm":
-        if not (name == "lm_head.weight" and config.tie_word_embeddings):
+        if not (name == "lm_head.weight" and config.tie_word_embeddings and _is_embedding(tensor, config)):
             yield name, tensor
     else:
         yield from _convert_fused(name, tensor, config)
+
+
+def _is_embedding(tensor: Tensor, config: PreTrainedConfig) -> bool:
+    """Whether a stored head may be the embedding once more; any other is left for the check to refuse."""
+    return tuple(tensor.shape) == (config.vocab_size, config.hidden_size)
 
 
 def _convert_fused(name: str, tensor: Tensor, config: PreTrainedConfig) -> Iterator[tuple[str, Tensor]]:
@@ -170,7 +175,7 @@ def _glm_config(values: Mapping[str, Any], family: Family) -> GlmConfig:
         num_attention_heads=num_heads,
         num_key_value_heads=values.get("multi_query_group_num", 2),
         head_dim=values.get("kv_channels", values["hidden_size"] // num_heads),
-        max_position_embeddings=values.get("seq_length", 2048),
+        max_position_embeddings=values.get("seq_length") or family.window,
         rms_norm_eps=float(values.get("layernorm_epsilon", 1e-5)),
         attention_bias=values.get("add_qkv_bias", False),
         tie_word_embeddings=False,

@@ -2,7 +2,7 @@
 
 Tokens before `<sop>` see each other in both directions; from `<sop>` on the model is causal. The first half
 of each head is rotated by the place in the prompt, the second by the place in the answer. Input is batch
-first; tensor names are the published ones.
+first; tensor names are the published ones. Shapes: B rows of a batch, S tokens of a pass, d the head size.
 """
 
 import math
@@ -16,51 +16,28 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.glm.modeling_glm import eager_attention_forward
+from transformers.utils.generic import can_return_tuple
+from transformers.utils.output_capturing import capture_outputs
 
+from glmcore.core.errors import DataError
 from glmcore.models.native.chatglm_config import ChatGLMConfig
 from glmcore.models.native.chatglm_positions import (
+    added_to_scores,
     attention_mask_of,
     next_positions,
     positions_of,
     without_left_padding,
 )
-from glmcore.models.native.prefix import PrefixEncoder, attach_prefix
+from glmcore.models.native.chatglm_rotary import ChatGLMRotaryEmbedding, rotate
+from glmcore.models.native.prefix import attach_prefix, empty_prefix
 
 # The published code scales the skip path by sqrt(2 * 28) in every model, whatever its number of layers.
 SKIP_SCALE = math.sqrt(2 * 28)
-ROPE_BASE = 10000.0
-
-
-class ChatGLMRotaryEmbedding(nn.Module):
-    """Cosine and sine of both positions. Frequencies are rounded to float16, as in training."""
-
-    def __init__(self, config: ChatGLMConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.register_buffer("inv_freq", self.frequencies(), persistent=False)
-
-    def frequencies(self) -> Tensor:
-        """(head size / 4,): half of a head per position, two dimensions per frequency."""
-        width = self.config.head_size // 2
-        exponents = torch.arange(0, width, 2, dtype=torch.float32, device="cpu") / width
-        return (1.0 / ROPE_BASE**exponents).half().float()
-
-    @torch.no_grad()
-    def forward(self, position_ids: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """position_ids (B, 2, S) -> cos and sin, each (B, 1, S, 2, head size / 2)."""
-        angles = position_ids.transpose(1, 2)[..., None].float() * self.inv_freq  # (B, S, 2, width / 2)
-        angles = torch.cat((angles, angles), dim=-1)[:, None]
-        return angles.cos().to(dtype), angles.sin().to(dtype)
-
-
-def rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate each half of the heads (B, heads, S, d) by its own position; pairs are (j, j + d/4)."""
-    halves = states.unflatten(-1, (2, -1))
-    first, second = halves.chunk(2, dim=-1)
-    return (halves * cos + torch.cat((-second, first), dim=-1) * sin).flatten(-2)
 
 
 class ChatGLMAttention(nn.Module):
+    """Attention with one key and value per head, its projection and its scaling as published."""
+
     def __init__(self, config: ChatGLMConfig, layer_idx: int) -> None:
         super().__init__()
         self.config, self.layer_idx = config, layer_idx
@@ -81,6 +58,7 @@ class ChatGLMAttention(nn.Module):
         attention_mask: Tensor | None,
         past_key_values: DynamicCache | None,
     ) -> Tensor:
+        """hidden_states (B, S, hidden size) -> the same shape; attention_mask as of `attention_mask_of`."""
         batch, length, _ = hidden_states.shape
         # Rows of the fused weight are ordered by head: query, key and value of head 0, then of head 1, …
         fused = self.query_key_value(hidden_states).view(batch, length, -1, 3 * self.head_dim)
@@ -136,6 +114,7 @@ class ChatGLMPreTrainedModel(PreTrainedModel):
     _no_split_modules: ClassVar[list[str]] = ["ChatGLMLayer"]
     _skip_keys_device_placement: ClassVar[list[str]] = ["past_key_values"]
     _supports_sdpa = True
+    _can_record_outputs: ClassVar[dict[str, type]] = {"hidden_states": ChatGLMLayer}
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -155,7 +134,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         self.final_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.gradient_checkpointing = False
         if config.pre_seq_len:
-            attach_prefix(self, new_prefix_encoder(config))
+            attach_prefix(self, empty_prefix(config))
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Embedding:
@@ -164,6 +143,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
     def set_input_embeddings(self, value: nn.Embedding) -> None:
         self.word_embeddings = value
 
+    @capture_outputs
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -172,21 +152,23 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         past_key_values: DynamicCache | None = None,
         inputs_embeds: Tensor | None = None,
         use_cache: bool | None = None,
+        **_: Any,
     ) -> BaseModelOutputWithPast:
         """See `ChatGLMForConditionalGeneration.forward`."""
+        if position_ids is None and (input_ids is None or input_ids.ndim != 2):
+            raise DataError("ChatGLM-6B needs input_ids of two dimensions (rows, tokens), or position_ids.")
         past_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
         if position_ids is None:
             if attention_mask is None:
-                attention_mask = without_left_padding(input_ids, self.config.pad_token_id)
+                attention_mask = without_left_padding(input_ids, self.config)
             position_ids = positions_of(input_ids, self.config, attention_mask, past_tokens=past_tokens)
         if inputs_embeds is None:
             inputs_embeds = self.word_embeddings(input_ids)
         if past_key_values is None and self._wants_cache(use_cache):
             past_key_values = DynamicCache(config=self.config)
         mask = attention_mask_of(position_ids, attention_mask, past_tokens)
-        if mask is not None and self.config._attn_implementation == "eager":  # adds its mask to the scores
-            lowest = torch.finfo(inputs_embeds.dtype).min
-            mask = torch.zeros_like(mask, dtype=inputs_embeds.dtype).masked_fill(~mask, lowest)
+        if mask is not None and self.config._attn_implementation == "eager":
+            mask = added_to_scores(mask, inputs_embeds.dtype)
         rotation = self.rotary_emb(position_ids, inputs_embeds.dtype)
         hidden_states = inputs_embeds
         for layer in self.layers:
@@ -220,6 +202,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
     def set_output_embeddings(self, value: nn.Linear) -> None:
         self.lm_head = value
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -230,7 +213,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
-        **_: Any,
+        **options: Any,
     ) -> CausalLMOutputWithPast:
         """One pass.
 
@@ -239,6 +222,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
             attention_mask: (B, past + S), 0 where a row is padded; needed for padding on the left only.
             position_ids: (B, 2, S), the place in the prompt and in the answer; found from the ids by default.
             labels: (B, S), -100 where nothing is learnt; shifted by one inside.
+            options: transformers' own: output_hidden_states, return_dict, num_items_in_batch for the loss.
 
         Raises:
             DataError: a row has no `<sop>` or no mask token.
@@ -250,13 +234,20 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
             past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
+            **options,
         )
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(outputs.last_hidden_state[:, kept])
         loss = None
         if labels is not None:
-            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size)
-        return CausalLMOutputWithPast(loss=loss, logits=logits, past_key_values=outputs.past_key_values)
+            size = self.config.vocab_size
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=size, **options)
+        return CausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+        )
 
     def _prepare_position_ids_for_generation(
         self, inputs_tensor: Tensor, model_kwargs: dict[str, Any]
@@ -280,17 +271,6 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         model_kwargs = super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **options)
         model_kwargs["position_ids"] = next_positions(position_ids, options.get("num_new_tokens", 1))
         return model_kwargs
-
-
-def new_prefix_encoder(config: ChatGLMConfig) -> PrefixEncoder:
-    """A prefix of the size that the config names."""
-    return PrefixEncoder(
-        pre_seq_len=config.pre_seq_len or 0,
-        num_layers=config.num_hidden_layers,
-        num_heads=config.num_attention_heads,
-        head_size=config.head_size,
-        projection=(config.hidden_size, config.hidden_size) if config.prefix_projection else None,
-    )
 
 
 AutoModelForCausalLM.register(ChatGLMConfig, ChatGLMForConditionalGeneration)

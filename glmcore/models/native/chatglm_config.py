@@ -27,11 +27,11 @@ class ChatGLMConfig(PreTrainedConfig):
     layer_norm_eps: float = 1e-5
     max_position_embeddings: int = 2048
     initializer_range: float = 0.02
-    bos_token_id: int = 130004  # <sop>
-    eos_token_id: int | list[int] = 130005  # <eop>
-    pad_token_id: int = 3
-    mask_token_id: int = 130000
-    gmask_token_id: int = 130001
+    bos_token_id: int | None = 130004  # <sop>
+    eos_token_id: int | list[int] | None = 130005  # <eop>
+    pad_token_id: int | None = 3
+    mask_token_id: int | None = 130000
+    gmask_token_id: int | None = 130001
     use_cache: bool = True
     tie_word_embeddings: bool = True
     pre_seq_len: int | None = None  # tokens of the prefix that the model was saved with
@@ -43,9 +43,13 @@ class ChatGLMConfig(PreTrainedConfig):
 
     @classmethod
     def from_published(cls, values: dict[str, Any]) -> "ChatGLMConfig":
-        """From the config.json of an original folder, without what belongs to its code."""
+        """From the config.json of an original folder, without what belongs to its code.
+
+        Token ids that it does not name are None: the vocabulary knows them.
+        """
         known = {*cls.attribute_map, *cls.__annotations__}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        ids = dict.fromkeys(name for name in known if name.endswith("_token_id"))
+        return cls(**ids | {name: value for name, value in values.items() if name in known})
 
 
 AutoConfig.register(MODEL_TYPE, ChatGLMConfig)

@@ -2,6 +2,8 @@
 
 Of each row: the context is everything before the first `<sop>`; the mask token is the first `[gMASK]`, or the
 first `[MASK]` where there is none. The answer stands at the mask's place, counted by the second position.
+
+Shapes: B rows of a batch, S tokens of a pass.
 """
 
 import torch
@@ -41,9 +43,9 @@ def positions_of(
     return torch.stack((place, place_in_answer), dim=1)
 
 
-def without_left_padding(input_ids: Tensor, pad_token_id: int) -> Tensor | None:
+def without_left_padding(input_ids: Tensor, config: ChatGLMConfig) -> Tensor | None:
     """The attention mask (B, S) of rows that begin with pad tokens; None where no row does."""
-    padding = _leading(input_ids == pad_token_id)
+    padding = _leading(input_ids == config.pad_token_id)
     return (1 - padding) if bool(padding.any()) else None
 
 
@@ -73,12 +75,17 @@ def attention_mask_of(position_ids: Tensor, attention_mask: Tensor | None, past_
     return seen[:, None]
 
 
+def added_to_scores(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """The mask in the form of eager attention: 0 where a token is seen, the lowest number elsewhere."""
+    return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
+
+
 def _leading(flags: Tensor) -> Tensor:
     """(B, S): 1 as long as every flag of the row so far is set."""
     return flags.long().cumprod(dim=-1)
 
 
-def _first(input_ids: Tensor, wanted: list[int], names: str) -> Tensor:
+def _first(input_ids: Tensor, wanted: list[int | None], names: str) -> Tensor:
     """(B, 1): where the first of the wanted tokens stands; an earlier one in the list is preferred."""
     place = input_ids.new_full((len(input_ids), 1), -1)
     for token in reversed(wanted):

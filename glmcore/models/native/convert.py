@@ -21,9 +21,10 @@ from glmcore.core.i18n import mark
 from glmcore.models.adapters.manifest import AdapterManifest, write_manifest
 from glmcore.models.catalog import Family, find_family
 from glmcore.models.files.checkpoint import Checkpoint, read_checkpoint, read_json
-from glmcore.models.files.tensor_files import iter_tensors
+from glmcore.models.files.number_formats import LOADED_FORMATS
+from glmcore.models.files.tensor_files import PREFIX, iter_tensors
 from glmcore.models.files.whole_folder import check_free_name, whole_folder
-from glmcore.models.native.architectures import PREFIX, convert_tensor
+from glmcore.models.native.architectures import convert_tensor
 from glmcore.models.native.chatglm_config import ChatGLMConfig
 from glmcore.models.native.loader import SCALE, Source, check_tensors, empty_model
 from glmcore.models.native.original import generation_config_of, open_source
@@ -39,9 +40,8 @@ from glmcore.models.traits import eos_token_ids
 CONVERTING = mark("Converting the weights")
 SHARD_BYTES = 2 * GIB
 OTHER_FILES_BYTES = 32_000_000  # tokenizer and configs
-FORMATS = ("float32", "bfloat16", "float16")
 PREFIX_FOLDER = "ptuning"
-ROWS_AT_ONCE = 1024
+ROWS_AT_ONCE = 1024  # of a quantized weight, made full
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,11 @@ def convert_folder(
         ModelLoadError: the model is broken.
         StorageError: the disk is too small, or cannot be written.
     """
-    if dtype not in ("auto", *FORMATS):
+    if dtype not in ("auto", *LOADED_FORMATS):
         raise ConfigError(
-            "dtype is {dtype!r}; expected auto or one of {known}.", dtype=dtype, known=", ".join(FORMATS)
+            "dtype is {dtype!r}; expected auto or one of {known}.",
+            dtype=dtype,
+            known=", ".join(LOADED_FORMATS),
         )
     source_folder, target = source_folder.expanduser().resolve(), target.expanduser().resolve()
     if source_folder == target:
@@ -116,7 +118,7 @@ def _open(folder: Path, dtype: torch.dtype | None) -> "_Work":
         )
     source = open_source(checkpoint, family)
     check_tensors(source, empty_model(source, torch.float32, source.stored_bits))
-    planned = dict(_convert(source, _without_numbers(source), dtype))
+    planned = dict(_convert(source, source.empty_tensors(), dtype))
     weights = {name: tensor for name, tensor in planned.items() if not name.startswith(PREFIX)}
     prefix = {name: tensor for name, tensor in planned.items() if name.startswith(PREFIX)}
     return _Work(checkpoint, family, source, dtype, weights, prefix)
@@ -216,11 +218,6 @@ class _Work:
             path = folder / "tokenizer_config.json"
             _change_json(path, backend=None, tokenizer_class="PreTrainedTokenizerFast")
         return tokenizer
-
-
-def _without_numbers(source: Source) -> Iterator[tuple[str, Tensor]]:
-    for name, info in source.tensors.items():
-        yield name, torch.empty(info.shape, dtype=getattr(torch, info.dtype), device="meta")
 
 
 def _convert(

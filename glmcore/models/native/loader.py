@@ -4,7 +4,7 @@ Names and shapes of all files are compared with the model before a number is rea
 the model itself is about one tensor's.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,8 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from glmcore.core.errors import ModelLoadError
 from glmcore.models.files.offload import OffloadFolder
-from glmcore.models.files.tensor_files import TensorInfo, iter_tensors
-from glmcore.models.native.architectures import PREFIX, convert_tensor, model_class
-from glmcore.models.native.prefix import PrefixEncoder
+from glmcore.models.files.tensor_files import PREFIX, TensorInfo, iter_tensors
+from glmcore.models.native.architectures import convert_tensor, model_class
 from glmcore.models.native.quantized import QuantizedLinear, quantize
 
 SCALE = "weight_scale"
@@ -35,6 +34,12 @@ class Source:
     tensors: Mapping[str, TensorInfo]
     stored_bits: int | None  # of weights that are stored quantized
 
+    def empty_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor under its stored name, without its numbers (on the device "meta")."""
+        for name, info in self.tensors.items():
+            dtype = getattr(torch, info.dtype, torch.float32)
+            yield name, torch.empty(info.shape, dtype=dtype, device="meta")
+
 
 def read_converted(source: Source, dtype: torch.dtype, bits: int | None) -> Iterator[tuple[str, Tensor]]:
     """Every tensor under the model's names, floats in the given format, linear layers quantized to `bits`."""
@@ -42,7 +47,7 @@ def read_converted(source: Source, dtype: torch.dtype, bits: int | None) -> Iter
         for name, tensor in convert_tensor(source.weights, stored_name, stored, source.config):
             if name.startswith(PREFIX):
                 continue  # an adapter's, attached afterwards
-            if bits and not source.stored_bits and _is_quantized_name(source, name):
+            if bits and not source.stored_bits and is_quantizable(name, tensor.shape):
                 packed, scale = quantize(tensor, bits)
                 yield name, packed
                 yield f"{name.removesuffix('weight')}{SCALE}", scale.to(dtype)
@@ -76,6 +81,8 @@ def build_model(
         done += tensor.numel()
         places.put(name, tensor)
         report(min(done / total, 1.0))
+    if bits or source.stored_bits:
+        model.config.quantization_bit = bits or source.stored_bits  # so that what is saved from it says so
     model.tie_weights()
     model.eval()
     return places.dispatch()
@@ -100,15 +107,19 @@ def empty_model(source: Source, dtype: torch.dtype, bits: int | None) -> PreTrai
 
 
 def check_tensors(source: Source, model: nn.Module, bits: int | None = None) -> None:
-    """Compare what the files hold with what the model needs, without reading numbers."""
+    """Compare what the files hold with what the model needs, without reading numbers.
+
+    Raises:
+        ModelLoadError: tensors are missing, of no use, or of another shape or kind than the model's.
+    """
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     whole = {name for name, tensor in model.state_dict().items() if tensor.dtype == torch.int8}
     if source.config.tie_word_embeddings:
         expected.pop("lm_head.weight", None)
     made_on_load = bool(bits and not source.stored_bits)
     missing = {name for name in expected if not (made_on_load and name.endswith(SCALE))}
-    for stored_name, info in source.tensors.items():
-        empty = torch.empty(info.shape, device="meta", dtype=getattr(torch, info.dtype, torch.float32))
+    for stored_name, empty in source.empty_tensors():
+        info = source.tensors[stored_name]
         for name, tensor in convert_tensor(source.weights, stored_name, empty, source.config):
             if name.startswith(PREFIX):
                 continue
@@ -151,8 +162,8 @@ def _check_shape(
     expected: tuple[int, ...],
     bits: int | None,
 ) -> None:
-    """`bits` where the model packs what the file holds in full."""
-    is_packed = bits is not None and len(expected) == 2 and _is_in_layer(name)
+    """Compare one shape with the model's; `bits` where the model packs what the file holds in full."""
+    is_packed = bits is not None and is_quantizable(name, expected)
     full = (expected[0], expected[1] * 8 // bits) if bits and is_packed else expected
     if found != full:
         raise ModelLoadError(
@@ -165,12 +176,13 @@ def _check_shape(
         )
 
 
+def is_quantizable(name: str, shape: Sequence[int]) -> bool:
+    """Whether it is the weight of a linear in a layer; norms, biases and scales have one dimension."""
+    return _is_in_layer(name) and len(shape) == 2
+
+
 def _is_in_layer(name: str) -> bool:
     return ".layers." in name
-
-
-def _is_quantized_name(source: Source, name: str) -> bool:
-    return _is_in_layer(name) and name.endswith(".weight") and "layernorm" not in name
 
 
 class _Places:
@@ -181,6 +193,7 @@ class _Places:
         self._offload_index: dict[str, Any] = {}
 
     def put(self, name: str, tensor: Tensor) -> None:
+        """Give one weight its numbers, in memory or on the disk."""
         place = self._place_of(name)
         if place == "disk":
             offload_weight(tensor, name, str(self._offload.path), self._offload_index)
@@ -191,17 +204,15 @@ class _Places:
             return
         module_name, _, leaf = name.rpartition(".")
         module = self._model.get_submodule(module_name)
-        device = torch.device("cuda", place) if isinstance(place, int) else torch.device(place)
         # A copy: what was mapped from the file must not change when the file does.
-        value = tensor.to(device, copy=True).contiguous()
+        value = tensor.to(_device(place), copy=True).contiguous()
         trained = value.is_floating_point() and leaf != SCALE
         module._parameters[leaf] = nn.Parameter(value, requires_grad=trained)
 
     def dispatch(self) -> PreTrainedModel:
-        """Hooks that move activations, where there is more than one device."""
+        """The model, with hooks that move activations where there is more than one device."""
         if len(set(self._map.values())) == 1 and "disk" not in self._map.values():
-            device = next(iter(self._map.values()))
-            self._model.to(torch.device("cuda", device) if isinstance(device, int) else device)  # buffers
+            self._model.to(_device(next(iter(self._map.values()))))  # the buffers are left
             return self._model
         folder = str(self._offload.path) if self._offload_index else None
         if folder is not None:
@@ -214,7 +225,8 @@ class _Places:
             skip_keys=self._model._skip_keys_device_placement,
         )
 
-    def _place_of(self, name: str) -> Any:
+    def _place_of(self, name: str) -> str | int:
+        """Of the module around a weight that the map names, the closest one's."""
         parts = name.split(".")
         for length in range(len(parts), -1, -1):
             if (place := self._map.get(".".join(parts[:length]))) is not None:
@@ -224,29 +236,6 @@ class _Places:
         )
 
 
-def read_prefix(source: Source) -> dict[str, Tensor]:
-    """The tensors of a prefix that lies among a model's own weights, under the encoder's names."""
-    if not any(name.startswith(PREFIX) for name in source.tensors):
-        return {}
-    return {
-        name.removeprefix(PREFIX): tensor
-        for name, tensor in iter_tensors(source.folder)
-        if name.startswith(PREFIX)
-    }
-
-
-def new_prefix(tensors: Mapping[str, Tensor], config: PreTrainedConfig) -> PrefixEncoder:
-    """A prefix encoder of the size that its tensors have."""
-    embedding = tensors["embedding.weight"]
-    projection = None
-    if "trans.0.weight" in tensors:
-        projection = (embedding.shape[1], tensors["trans.0.weight"].shape[0])
-    encoder = PrefixEncoder(
-        pre_seq_len=embedding.shape[0],
-        num_layers=config.num_hidden_layers,
-        num_heads=getattr(config, "num_key_value_heads", None) or config.num_attention_heads,
-        head_size=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
-        projection=projection,
-    )
-    encoder.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    return encoder.eval()
+def _device(place: str | int) -> torch.device:
+    """A GPU by its number, as accelerate has it, or any device by its name."""
+    return torch.device("cuda", place) if isinstance(place, int) else torch.device(place)

@@ -9,11 +9,13 @@ from transformers import GenerationConfig, PreTrainedModel
 from glmcore.core.errors import ConfigError, ModelLoadError
 from glmcore.models.catalog import Family
 from glmcore.models.files.checkpoint import Checkpoint, read_json
+from glmcore.models.files.number_formats import NUMBER_BYTES, loaded_number_bytes
 from glmcore.models.files.offload import OffloadFolder
-from glmcore.models.files.tensor_files import FORMAT_BYTES, list_tensors
-from glmcore.models.native.architectures import PREFIX, config_of, convert_tensor, fused_rows
-from glmcore.models.native.loader import SCALE, Source, build_model, new_prefix, read_prefix
+from glmcore.models.files.tensor_files import PREFIX, list_tensors
+from glmcore.models.native.architectures import config_of, convert_tensor, fused_rows
+from glmcore.models.native.loader import SCALE, Source, build_model, is_quantizable
 from glmcore.models.native.prefix import attach_prefix
+from glmcore.models.native.stored_prefix import load_prefix
 
 BITS = (4, 8)
 
@@ -62,17 +64,15 @@ def open_source(checkpoint: Checkpoint, family: Family, bits: int | None = None)
 def memory_sizes(source: Source, dtype: str, bits: int | None) -> dict[str, int]:
     """Bytes in memory of every tensor, under the loaded model's names."""
     sizes: dict[str, int] = {}
-    for stored_name, info in source.tensors.items():
-        empty = torch.empty(info.shape, device="meta", dtype=getattr(torch, info.dtype, torch.float32))
+    for stored_name, empty in source.empty_tensors():
+        stored = source.tensors[stored_name].dtype
         for name, tensor in convert_tensor(source.weights, stored_name, empty, source.config):
-            is_float = tensor.is_floating_point()
-            size = (
-                tensor.numel() * FORMAT_BYTES["float32" if PREFIX in name else dtype if is_float else "int8"]
-            )
-            if bits and is_float and tensor.ndim == 2 and ".layers." in name:
-                sizes[name.removesuffix("weight") + SCALE] = tensor.shape[0] * FORMAT_BYTES[dtype]
-                size = tensor.numel() * bits // 8
-            sizes[name] = size
+            if bits and tensor.is_floating_point() and is_quantizable(name, tensor.shape):
+                sizes[name.removesuffix("weight") + SCALE] = tensor.shape[0] * NUMBER_BYTES[dtype]
+                sizes[name] = tensor.numel() * bits // 8
+            else:
+                loaded = "float32" if name.startswith(PREFIX) else dtype  # as `load_prefix` makes it
+                sizes[name] = tensor.numel() * loaded_number_bytes(stored, loaded)
     return sizes
 
 
@@ -91,8 +91,8 @@ def load_original(
     """
     model = build_model(source, getattr(torch, dtype), device_map, bits, offload, report)
     model.generation_config = generation_config_of(source)
-    if prefix := read_prefix(source):
-        attach_prefix(model.base_model, new_prefix(prefix, source.config))
+    if any(name.startswith(PREFIX) for name in source.tensors):
+        attach_prefix(model.base_model, load_prefix(source.folder, source.config, source.folder.name))
     return model
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glmcore.models.files.tensor_files import SAFETENSORS_FORMATS
+from glmcore.models.files.number_formats import TORCH_NAMES
 
-FORMAT_NAMES = {name: short for short, name in SAFETENSORS_FORMATS.items()}
+STORED_NAMES = {name: stored for stored, name in TORCH_NAMES.items()}
 Place = tuple[Path, int]  # a file, and where in it a tensor begins
 
 
@@ -64,8 +64,8 @@ class ShardWriter:
         for name in sorted(names, key=lambda name: -self._tensors[name].element_size()):
             tensor = self._tensors[name]
             begin, end = end, end + tensor.nbytes
-            short = FORMAT_NAMES[str(tensor.dtype).removeprefix("torch.")]
-            header[name] = {"dtype": short, "shape": list(tensor.shape), "data_offsets": [begin, end]}
+            stored = STORED_NAMES[str(tensor.dtype).removeprefix("torch.")]
+            header[name] = {"dtype": stored, "shape": list(tensor.shape), "data_offsets": [begin, end]}
             begins[name] = begin
         text = json.dumps(header).encode()
         text += b" " * (-len(text) % 8)

@@ -19,11 +19,8 @@ def on_same_weights(model: Module) -> Module:
         shared[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=parameter.requires_grad)
     for buffer in model.buffers():
         shared[id(buffer)] = buffer
-    for module in model.modules():
-        for name in ("prefix", "_computed"):  # of `native.prefix`; with gradients they cannot be copied
-            kept = vars(module).get(name)
-            shared[id(kept)] = kept
-        hook = getattr(module, "_hf_hook", None)  # weights that accelerate keeps outside the modules
+    for module in model.modules():  # weights that accelerate keeps outside the modules
+        hook = getattr(module, "_hf_hook", None)
         for part in getattr(hook, "hooks", [hook]):
             for name in ("weights_map", "tied_params_map"):
                 kept = getattr(part, name, None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glmcore.core.errors import ConfigError
+from glmcore.models.files.number_formats import LOADED_FORMATS
 
 GIB = 2**30
 CGROUP = Path("/sys/fs/cgroup")
@@ -56,13 +57,17 @@ def choose_dtype(requested: str, device: str, stored: str) -> str:
 
     What is stored in 32 bits stays so. 16 bits stay where the device computes them natively; a CPU that knows
     bfloat16 gets that (on two cores with AVX512-BF16 it decoded faster than float32, in half the memory).
+
+    Raises:
+        ConfigError: there is no such format.
     """
-    formats = ("float32", "bfloat16", "float16")
-    if requested in formats:
+    if requested in LOADED_FORMATS:
         return requested
     if requested != "auto":
         raise ConfigError(
-            "dtype is {dtype!r}; expected auto or one of {known}.", dtype=requested, known=", ".join(formats)
+            "dtype is {dtype!r}; expected auto or one of {known}.",
+            dtype=requested,
+            known=", ".join(LOADED_FORMATS),
         )
     if stored == "float32":
         return "float32"

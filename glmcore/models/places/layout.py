@@ -3,7 +3,7 @@
 Told from tensor names alone, so it needs no model and knows no family: the layers are the repeated block.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 EMBEDDINGS = ("wte", "wpe")  # the tables that do not have "embed" in their name
@@ -11,7 +11,7 @@ EMBEDDINGS = ("wte", "wpe")  # the tables that do not have "embed" in their name
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A module that stays in one piece: "transformer.layers.3", "lm_head"."""
+    """A module that stays in one piece, "transformer.layers.3", "lm_head", with its bytes in memory."""
 
     name: str
     bytes: int
@@ -28,6 +28,10 @@ class Layout:
     @property
     def parts(self) -> tuple[Part, ...]:
         return (*self.embedding, *self.layers, *self.tail)
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(part.bytes for part in self.parts)
 
     @property
     def pinned(self) -> tuple[Part, ...]:
@@ -58,17 +62,6 @@ def layout_of(sizes: Mapping[str, int]) -> Layout:
         layers=tuple(layers),
         tail=tuple(part for part in others if not _is_embedding(part.name)),
     )
-
-
-def missing_parts(layout: Layout, names: Iterable[str]) -> tuple[str, ...]:
-    """Parts that a model has and its files do not: a head tied to the embedding, modules with buffers only.
-
-    Args:
-        names: of all parameters and buffers of the model.
-    """
-    stem = tuple(layout.layers[0].name.split(".")[:-1]) if layout.layers else None
-    known = {part.name for part in layout.parts}
-    return tuple(dict.fromkeys(part for name in names if (part := _part_of(name, stem)) not in known))
 
 
 def _layer_stem(sizes: Mapping[str, int]) -> tuple[str, ...] | None:

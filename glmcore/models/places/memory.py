@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from glmcore.core.errors import NotEnoughMemoryError
-from glmcore.models.files.checkpoint import DTYPE_BYTES
+from glmcore.models.files.number_formats import NUMBER_BYTES
 from glmcore.models.places.devices import GIB
 
 SMALLEST_CACHE_TOKENS = 1024  # a model that cannot keep this many tokens of conversation is of no use
@@ -20,7 +20,7 @@ def kv_bytes_per_token(config: Mapping[str, Any], dtype: str) -> int:
     num_kv_heads = text.get("num_key_value_heads") or num_heads
     hidden_size = text.get("hidden_size") or text.get("n_embd") or 0
     head_size = text.get("head_dim") or hidden_size // num_heads
-    return 2 * num_layers * num_kv_heads * head_size * DTYPE_BYTES[dtype]
+    return 2 * num_layers * num_kv_heads * head_size * NUMBER_BYTES[dtype]
 
 
 def needed_bytes(weight_bytes: int, kv_bytes: int) -> int:
@@ -29,7 +29,7 @@ def needed_bytes(weight_bytes: int, kv_bytes: int) -> int:
 
 
 def check_fits(name: str, *, dtype: str, place: str, needed: int, free: int) -> None:
-    """Refuse a model before it is loaded.
+    """Refuse a model before it is loaded; `needed` and `free` are bytes.
 
     Raises:
         NotEnoughMemoryError: with both numbers and what would help.

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from glmcore.models.places.devices import Device
+from glmcore.models.places.devices import Device, choose_device
 from glmcore.models.places.layout import Layout
 from glmcore.models.places.plan import Plan, plan_layers
 
@@ -37,6 +37,7 @@ def choose_placement(
     """What was asked for; else one device, where answers can be batched; else all of them, GPUs first.
 
     Args:
+        needed: bytes of weights and cache.
         layout: the model's parts; None where they are not known before loading (GGUF), which leaves the
             spreading to accelerate.
         extra: parts without stored tensors.
@@ -48,11 +49,12 @@ def choose_placement(
     must_spread = chosen in gpus and needed > chosen.free_bytes
     if device_map is None and max_memory is None and not must_spread:
         return Placement({"": chosen.name}, chosen.name, chosen.free_bytes)
-    place, free_bytes = (
-        ", ".join(device.name for device in devices),
-        sum(device.free_bytes for device in devices),
-    )
+    place = ", ".join(device.name for device in devices)
+    free_bytes = sum(device.free_bytes for device in devices)
     if isinstance(device_map, Mapping):
+        for target in device_map.values():
+            if target != "disk":
+                choose_device(f"cuda:{target}" if isinstance(target, int) else str(target), devices)
         return Placement(dict(device_map), place, free_bytes)
     if layout is None:
         limits = {int(key) if str(key).isdecimal() else key: size for key, size in (max_memory or {}).items()}
@@ -63,7 +65,8 @@ def choose_placement(
         max_memory=max_memory,
         device_map=device_map,
         extra=extra,
-        reserve_bytes=max(0, needed - sum(part.bytes for part in layout.parts)),
+        reserve_bytes=max(0, needed - layout.total_bytes),
     )
-    used = [row.device for row in plan.rows]
-    return Placement(dict(plan.device_map), ", ".join(used), max(free_bytes, needed), plan=plan)
+    place = ", ".join(row.device for row in plan.rows)
+    # What could be planned fits, be it on a disk, which `free_bytes` does not count.
+    return Placement(dict(plan.device_map), place, max(free_bytes, needed), plan=plan)

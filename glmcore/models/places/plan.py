@@ -179,7 +179,7 @@ def _split_by_memory(layout: Layout, gpus: Sequence[_Budget], slower: Sequence[_
         "The model needs {needed:.1f} GiB in whole layers, {pinned:.1f} GiB of it (embedding and head) on "
         "one device, but there are {free:.1f} GiB free on {places}; choose a smaller model or number "
         "format, or allow more in max_memory.",
-        needed=sum(part.bytes for part in layout.parts) / GIB,
+        needed=layout.total_bytes / GIB,
         pinned=layout.pinned_bytes / GIB,
         free=sum(budget.limit for budget in counted) / GIB,
         places=", ".join(f"{budget.name} ({budget.limit / GIB:.1f})" for budget in counted),

@@ -15,6 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizer
 
 from glmcore.core.errors import ModelLoadError
 from glmcore.models.native.chatglm_config import ChatGLMConfig
+from glmcore.models.tokenizers.fast import fast_tokenizer_of
 
 LONGEST_BLANK = 80  # runs of up to so many spaces are one token of ChatGLM-6B
 
@@ -48,6 +49,21 @@ class _SentencePieceTokenizer(PreTrainedTokenizer):
             shutil.copyfile(self.vocab_file, target)
         return (str(target),)
 
+    def _decode_ids(self, token_ids: int | Sequence[int], skip_special_tokens: bool) -> str:
+        """The text; control tokens have none."""
+        raise NotImplementedError
+
+    def _decode(
+        self,
+        token_ids: int | Sequence[int],
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        **_: Any,
+    ) -> str:
+        text = self._decode_ids(token_ids, skip_special_tokens)
+        # As in 2023, no space is left before punctuation unless it is asked for.
+        return text if clean_up_tokenization_spaces is False else self.clean_up_tokenization(text)
+
     def _tokenize(self, text: str, **_: Any) -> list[str]:
         return [self._convert_id_to_token(token) for token in self.text_ids(text)]
 
@@ -69,7 +85,6 @@ class ChatGLMTokenizer(_SentencePieceTokenizer):
 
     def __init__(self, vocab_file: str | Path, num_image_tokens: int = 0, **options: Any) -> None:
         self._offset = num_image_tokens
-        options.setdefault("extra_special_tokens", ["[gMASK]", "[sMASK]"])
         special = {
             "unk_token": "<unk>",
             "bos_token": "<sop>",
@@ -101,8 +116,7 @@ class ChatGLMTokenizer(_SentencePieceTokenizer):
             return ""
         return f"<image_{index}>" if 0 <= index < self._offset else super()._convert_id_to_token(index)
 
-    def _decode(self, token_ids: int | Sequence[int], skip_special_tokens: bool = False, **_: Any) -> str:
-        """The text; control tokens have none."""
+    def _decode_ids(self, token_ids: int | Sequence[int], skip_special_tokens: bool) -> str:
         ids = [token_ids] if isinstance(token_ids, int) else list(token_ids)
         hidden = set(self.all_special_ids) if skip_special_tokens else ()
         ids = [token for token in ids if token >= 0 and token not in hidden]
@@ -141,6 +155,16 @@ class ChatGLM2Tokenizer(_SentencePieceTokenizer):
     def get_vocab(self) -> dict[str, int]:
         return super().get_vocab() | self._control_ids
 
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> tuple[str, ...]:
+        """Saved as a `tokenizer.json`, which needs no code of ours to be read.
+
+        Raises:
+            ModelLoadError: the vocabulary has settings that such a file cannot have.
+        """
+        folder = Path(self.vocab_file).parent
+        fast = fast_tokenizer_of(folder, "chatglm3" if self.shows_control_tokens else "chatglm2")
+        return tuple(fast.save_pretrained(save_directory, **options))
+
     def control_id(self, name: str) -> int:
         return self._control_ids[name]
 
@@ -161,7 +185,7 @@ class ChatGLM2Tokenizer(_SentencePieceTokenizer):
         has_text = not self.sp_model.is_control(index) and index != self.sp_model.unk_id()
         return super()._convert_id_to_token(index) if has_text else ""
 
-    def _decode(self, token_ids: int | Sequence[int], skip_special_tokens: bool = False, **_: Any) -> str:
+    def _decode_ids(self, token_ids: int | Sequence[int], skip_special_tokens: bool) -> str:
         ids = [token_ids] if isinstance(token_ids, int) else list(token_ids)
         if skip_special_tokens:
             ids = [token for token in ids if token < self.sp_model.vocab_size()]

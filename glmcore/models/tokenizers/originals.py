@@ -1,6 +1,5 @@
 """The tokenizer of a folder in the form of 2023, checked against the model it came with."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,20 @@ from transformers import PreTrainedConfig
 
 from glmcore.core.errors import ModelLoadError
 from glmcore.models.catalog import Family
+from glmcore.models.files.checkpoint import glance_at_json
 from glmcore.models.tokenizers.chatglm import ChatGLM2Tokenizer, ChatGLM3Tokenizer, ChatGLMTokenizer
 from glmcore.models.tokenizers.tiktoken_file import build_tiktoken_tokenizer
 
 FILES = {"chatglm": "ice_text.model", "chatglm2": "tokenizer.model", "chatglm3": "tokenizer.model"}
+CHATGLM_TOKENS = {
+    "bos_token_id": "<sop>",
+    "eos_token_id": "<eop>",
+    "gmask_token_id": "[gMASK]",
+    "mask_token_id": "[MASK]",
+    "pad_token_id": "<pad>",
+}
+UNCHECKED = ("mask_token_id", "pad_token_id")  # nothing depends on them being the vocabulary's
+NUM_IMAGE_TOKENS = 20000  # before April 2023
 
 
 def original_tokenizer(folder: Path, family: Family, config: PreTrainedConfig) -> Any:
@@ -45,26 +54,29 @@ def original_tokenizer(folder: Path, family: Family, config: PreTrainedConfig) -
 
 
 def _chatglm_tokenizer(path: Path, config: PreTrainedConfig) -> ChatGLMTokenizer:
+    """Fills in the ids that config.json does not name, and checks those that the model reads."""
     said = _number_of_image_tokens(path.parent)
     tokenizer = ChatGLMTokenizer(path, num_image_tokens=said or 0)
-    if said is None and config.bos_token_id > tokenizer.bos_token_id:  # an early folder, which does not say
-        tokenizer = ChatGLMTokenizer(path, num_image_tokens=config.bos_token_id - tokenizer.bos_token_id)
-    for name, expected in (
-        ("<sop>", config.bos_token_id),
-        ("[gMASK]", config.gmask_token_id),
-        ("<eop>", config.eos_token_id),
-    ):
-        found = tokenizer.convert_tokens_to_ids(name)
-        if found != expected and not isinstance(expected, list):
-            raise _wrong_vocabulary(path, name, found, expected)
+    if said is None and (shift := _shift(tokenizer, config)) > 0:  # an early folder, which does not say
+        tokenizer = ChatGLMTokenizer(path, num_image_tokens=shift)
+    for name, token in CHATGLM_TOKENS.items():
+        found, expected = tokenizer.convert_tokens_to_ids(token), getattr(config, name)
+        if expected is None:
+            setattr(config, name, found)
+        elif found != expected and name not in UNCHECKED and not isinstance(expected, list):
+            raise _wrong_vocabulary(path, token, found, expected)
     return tokenizer
 
 
+def _shift(tokenizer: ChatGLMTokenizer, config: PreTrainedConfig) -> int:
+    """By how much the ids of early folders are greater than the vocabulary's."""
+    if config.bos_token_id is not None:
+        return int(config.bos_token_id) - int(tokenizer.bos_token_id)
+    return NUM_IMAGE_TOKENS if config.vocab_size >= NUM_IMAGE_TOKENS + tokenizer.vocab_size else 0
+
+
 def _number_of_image_tokens(folder: Path) -> int | None:
-    try:
-        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))["num_image_tokens"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
+    said = glance_at_json(folder / "tokenizer_config.json").get("num_image_tokens")
     return said if isinstance(said, int) else None
 
 

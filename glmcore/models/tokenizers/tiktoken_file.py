@@ -14,17 +14,24 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from glmcore.core.errors import ModelLoadError
 from glmcore.models.files.checkpoint import read_json
-from glmcore.models.tokenizers.fast import PROMPT_START, ROLES, merges_by_rank, wrap_prompt_tokenizer
+from glmcore.models.tokenizers.fast import (
+    END,
+    MARKS,
+    PROMPT_START,
+    ROLES,
+    merges_by_rank,
+    wrap_prompt_tokenizer,
+)
+from glmcore.models.traits import LONGEST_WINDOW
 
 PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-END = "<|endoftext|>"
 # In the order of their ids, right after the ranks; 151329 to 151342 in the published vocabulary.
 CONTROLS = (
     END,
-    *("[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>"),
+    *MARKS,
     *ROLES,
     *("<|begin_of_image|>", "<|end_of_image|>", "<|begin_of_video|>", "<|end_of_video|>"),
 )
@@ -32,7 +39,6 @@ CHAT_TEMPLATE = (
     "[gMASK]<sop>{% for message in messages %}{{ '<|' ~ message.role ~ '|>\\n' ~ message.content }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
-LONGEST_LENGTH = 10_000_000  # tokenizer_config.json says 10**30 where it means no limit
 
 
 def build_tiktoken_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
@@ -58,7 +64,7 @@ def build_tiktoken_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     tokenizer.decoder = decoders.ByteLevel()
     wrapped = wrap_prompt_tokenizer(tokenizer, controls, END, END, CHAT_TEMPLATE)
     length = config.get("model_max_length")
-    if isinstance(length, int) and 0 < length <= LONGEST_LENGTH:
+    if isinstance(length, int) and 0 < length < LONGEST_WINDOW:
         wrapped.model_max_length = length
     return wrapped
 

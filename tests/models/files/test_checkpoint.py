@@ -5,7 +5,13 @@ from collections import Counter
 import pytest
 
 from glmcore.core.errors import ModelLoadError
-from glmcore.models.files.checkpoint import Checkpoint, read_checkpoint, read_json, weight_files
+from glmcore.models.files.checkpoint import (
+    Checkpoint,
+    glance_at_json,
+    read_checkpoint,
+    read_json,
+    weight_files,
+)
 from glmcore.models.files.safetensors_header import count_elements
 from tests.models.reference import folder_of
 
@@ -40,6 +46,15 @@ def test_pickled_weights_are_sized_by_their_file(tiny_model_dir, tmp_path):
     checkpoint = read_checkpoint(folder)
     assert checkpoint.is_pickle
     assert checkpoint.weight_bytes("float32") == 4000
+
+
+def test_wide_floats_are_loaded_in_32_bits(tmp_path):
+    assert Checkpoint(tmp_path, {}, {"F64": 10, "F16": 1}).dtype == "float32"
+
+
+def test_glance_at_what_cannot_be_read_shows_nothing(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    assert glance_at_json(tmp_path / "deep.json") == glance_at_json(tmp_path / "missing.json") == {}
 
 
 def test_folder_of_2023_is_told_by_its_config():

@@ -56,14 +56,14 @@ def test_places_are_those_of_a_loop_over_the_tokens(row):
 
 def test_left_padded_rows_are_counted_from_their_first_token():
     rows = torch.tensor([[PAD, PAD, 10, GMASK, SOP], [10, 11, 12, GMASK, SOP]])
-    mask = without_left_padding(rows, PAD)
+    mask = without_left_padding(rows, CONFIG)
     assert mask.tolist() == [[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]]
     found = positions_of(rows, CONFIG, mask)
     assert found[0].tolist() == by_hand(rows[0].tolist(), num_left=2)
     assert found[1].tolist() == by_hand(rows[1].tolist())
-    assert without_left_padding(rows[1:], PAD) is None
+    assert without_left_padding(rows[1:], CONFIG) is None
     right = torch.tensor([[10, GMASK, SOP, PAD, PAD]])
-    assert without_left_padding(right, PAD) is None
+    assert without_left_padding(right, CONFIG) is None
 
 
 def test_generated_tokens_stay_at_the_mask_and_count_on():
@@ -92,7 +92,7 @@ def test_the_context_sees_itself_whole_and_the_answer_what_came_before():
 
 def test_padding_on_the_left_is_seen_by_itself_alone():
     rows = torch.tensor([[PAD, PAD, 10, GMASK, SOP, 20], [10, 11, 12, GMASK, SOP, 20]])
-    mask = without_left_padding(rows, PAD)
+    mask = without_left_padding(rows, CONFIG)
     found = attention_mask_of(positions_of(rows, CONFIG, mask), mask, 0)
     for line in range(2, 6):  # a padded token itself may see anything: nobody looks at it
         assert found[0, 0, line].tolist() == seen_by_hand(rows[0].tolist(), num_left=2)[line]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from glmcore.models.places.layout import layout_of, missing_parts
+from glmcore.models.places.layout import layout_of
 
 BLOCK = ("input_layernorm.weight", "attention.dense.weight", "mlp.down.weight")
 FAMILIES = {
@@ -90,10 +90,3 @@ def test_weight_beside_the_layers_is_a_part_that_does_not_contain_them():
 def test_model_without_layers_has_none():
     layout = layout_of({"embed.weight": 1, "head.weight": 2})
     assert (names(layout.embedding), names(layout.layers), names(layout.tail)) == (["embed"], [], ["head"])
-
-
-def test_tied_head_and_buffers_of_the_model_are_missing_in_the_files():
-    sizes = tensors_of("model.layers", ["model.embed_tokens", "model.norm"], num_layers=2)
-    in_model = [*sizes, "lm_head.weight", "model.rotary_emb.inv_freq", "model.rotary_emb.original_inv_freq"]
-    assert missing_parts(layout_of(sizes), in_model) == ("lm_head", "model.rotary_emb")
-    assert missing_parts(layout_of(sizes), sizes) == ()
