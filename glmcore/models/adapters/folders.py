@@ -103,11 +103,12 @@ def is_adapter(folder: Path) -> bool:
 
 def _is_prefix_checkpoint(folder: Path) -> bool:
     """Whether the weights are a prefix alone; a few numbers of a zip's directory tell, no pickle is read."""
-    if glance_at_json(folder / "config.json").get("pre_seq_len") is None:
-        return False
     try:
         if (folder / "model.safetensors").is_file():
             return all(name.startswith(PREFIX) for name in read_header(folder / "model.safetensors"))
+        config = glance_at_json(folder / "config.json")
+        if config.get("model_type") != "chatglm" and config.get("pre_seq_len") is None:
+            return False  # the few tensors may be anything's
         with zipfile.ZipFile(folder / "pytorch_model.bin") as file:
             return sum("/data/" in name for name in file.namelist()) <= MOST_PREFIX_TENSORS
     except (OSError, zipfile.BadZipFile, GlmcoreError):

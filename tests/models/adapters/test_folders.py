@@ -127,7 +127,9 @@ def test_a_prefix_alone_is_an_adapter_and_a_whole_model_with_one_is_not(tmp_path
     assert not is_adapter(whole)
     plain = model(tmp_path / "plain", **config)
     torch.save(prefix_tensors(config), plain / "pytorch_model.bin")
-    assert not is_adapter(plain), "its config names no prefix"
+    assert is_adapter(plain), "what its config leaves out, its tensors tell"
+    write_json(plain / "config.json", {"model_type": "llama"})
+    assert not is_adapter(plain), "a few tensors of another kind of model"
     assert not is_adapter(tmp_path / "missing")
 
 
@@ -188,3 +190,16 @@ def test_a_folder_without_an_adapter_says_what_was_expected(settings, tmp_path):
     assert find_adapter(tmp_path / "model", settings).method == "ptuning_v2", (
         "its tensors are read when it is loaded"
     )
+
+
+def test_a_prefix_in_safetensors_needs_no_config(tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    folder = tmp_path / "models" / "tuned"
+    folder.mkdir(parents=True)
+    save_file(
+        {"transformer.prefix_encoder.embedding.weight": torch.zeros(5, 8)}, folder / "model.safetensors"
+    )
+    found = list_adapters(Settings(home=tmp_path))
+    assert [(entry.name, entry.method) for entry in found] == [("tuned", "ptuning_v2")]
