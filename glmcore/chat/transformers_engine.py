@@ -78,7 +78,7 @@ class TransformersEngine:
     def _cleaning_after(self, begun: str) -> CleanedText | None:
         if self.loaded.family.clean is as_it_is:
             return None
-        return CleanedText(self.loaded.clean_answer, self.loaded.settled_answer, begun)
+        return CleanedText(self.loaded.family.clean, self.loaded.settled_answer, begun)
 
     def _generation_for(self, params: GenerationParams) -> BatchedGeneration | GenerateQueue:
         has_seed = params.seed is not None and not params.is_greedy

@@ -23,13 +23,8 @@ def clean_chatglm(text: str) -> str:
 
 
 def clean_chatglm2(text: str) -> str:
-    """ChatGLM2-6B, and part of the others: no blank at either end, the training's date filled in."""
+    """ChatGLM2-6B and later: no blank at either end (answers begin with a line break), the date filled in."""
     return text.strip().replace(PLACEHOLDER, FILLED)
-
-
-def clean_roles(text: str) -> str:
-    """ChatGLM3 and GLM-4: of several messages in one answer the last, without its empty first line."""
-    return clean_chatglm2(text.rpartition("<|assistant|>")[2])
 
 
 def settled(clean: Clean, text: str) -> str:

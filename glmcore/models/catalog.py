@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from glmcore.core.messages import GenerationParams
-from glmcore.models.answer_text import Clean, as_it_is, clean_chatglm, clean_chatglm2, clean_roles
+from glmcore.models.answer_text import Clean, as_it_is, clean_chatglm, clean_chatglm2
 from glmcore.models.prompt_forms import ChatTemplate, PromptForm, RoleTokens, Rounds
 
 VERSION = re.compile(r"chatglm[23]|glm-?4")  # of three families with one form of config.json
@@ -46,7 +46,8 @@ class Family:
     # Which of the published tokenizers it has; None where transformers knows it.
     vocabulary: Literal["chatglm", "chatglm2", "chatglm3", "tiktoken"] | None = None
     prompt_form: PromptForm = CHAT_TEMPLATE
-    clean: Clean = as_it_is
+    clean: Clean = as_it_is  # of an answer without control tokens
+    message_token: str | None = None  # with which a model begins another message in the same answer
     stop_tokens: tuple[str, ...] = ()  # beside those that config and generation config name
     sampling: GenerationParams | None = None  # None: as the folder's generation config says
     lora_targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -67,10 +68,9 @@ def find_family(config: Mapping[str, Any], folder: Path | None = None) -> Family
 
 
 def named_family(config: Mapping[str, Any], folder: Path | None = None) -> Family | None:
-    """The same where it is certain; None where only a name could tell ChatGLM2 from its successors."""
-    if _is_fused(config) and not _version_in_names(config, folder):
-        return None
-    return find_family(config, folder)
+    """The same where it is certain; None where ChatGLM2 is only what is left over."""
+    family = find_family(config, folder)
+    return None if family.name == "chatglm2" and not _version_in_names(config, folder) else family
 
 
 def _of_type(*model_types: str) -> Recognise:
@@ -150,7 +150,8 @@ FAMILIES: tuple[Family, ...] = (
         weights="chatglm2",
         vocabulary="tiktoken",
         prompt_form=RoleTokens(opening=("[gMASK]", "<sop>")),
-        clean=clean_roles,
+        clean=clean_chatglm2,
+        message_token="<|assistant|>",
         stop_tokens=("<|endoftext|>", "<|user|>", "<|observation|>"),
         sampling=LATER_SAMPLING,
         window=131072,
@@ -163,7 +164,8 @@ FAMILIES: tuple[Family, ...] = (
         weights="chatglm2",
         vocabulary="chatglm3",
         prompt_form=RoleTokens(opening=("[gMASK]", "sop")),
-        clean=clean_roles,
+        clean=clean_chatglm2,
+        message_token="<|assistant|>",
         stop_tokens=("<|user|>", "<|observation|>"),
         sampling=LATER_SAMPLING,
         window=8192,
@@ -187,10 +189,17 @@ FAMILIES: tuple[Family, ...] = (
         title="GLM-4 (2024)",
         recognise=_of_type("glm"),
         weights="glm",
-        clean=clean_roles,
+        clean=clean_chatglm2,
+        message_token="<|assistant|>",
         may_quantize=True,
     ),
-    Family(name="glm4", title="GLM-4 (2025)", recognise=_of_type("glm4"), clean=clean_roles),
+    Family(
+        name="glm4",
+        title="GLM-4 (2025)",
+        recognise=_of_type("glm4"),
+        clean=clean_chatglm2,
+        message_token="<|assistant|>",
+    ),
     Family(name="glm4_moe", title="GLM-4.5", recognise=_of_type("glm4_moe", "glm4_moe_lite", "glm_moe_dsa")),
     Family(name="llama", title="Llama", recognise=_of_type("llama", "mistral", "smollm3")),
     Family(name="qwen", title="Qwen", recognise=_of_type("qwen2", "qwen3", "qwen2_moe", "qwen3_moe")),

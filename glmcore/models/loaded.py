@@ -54,7 +54,8 @@ class LoadedModel:
             return form.prompt_ids(self.tokenizer, messages)
         if not messages or messages[-1].role != "assistant":
             raise DataError("There is no answer to continue; the last message must be one of the model's.")
-        # Exactly the ids that the first part was generated from, so that its cached prefix serves again.
+        # The ids that the first part was generated from, as far as its cleaned text tells, so that the cached
+        # prefix serves again.
         begun = form.answer_ids(self.tokenizer, messages[-1].content)
         return [*form.prompt_ids(self.tokenizer, messages[:-1]), *begun]
 
@@ -64,8 +65,14 @@ class LoadedModel:
         return template_hash(self.family.prompt_form, self.tokenizer)
 
     def clean_answer(self, text: str) -> str:
-        """The answer as it is to be shown; most families need nothing done."""
-        return self.family.clean(text)
+        """A whole answer as it is to be shown; most families need nothing done.
+
+        Args:
+            text: as the tokenizer decodes it, control tokens included: of several messages in one answer the
+                last counts.
+        """
+        token = self.family.message_token
+        return self.family.clean(text.rpartition(token)[2] if token else text)
 
     def settled_answer(self, text: str) -> str:
         """The beginning of the cleaned answer that further text cannot change."""

@@ -1,6 +1,6 @@
 """How a conversation becomes the token ids of a prompt: one form per family of models.
 
-The only place where prompts are built; chat, API, training and evaluation all come here. What a person or a
+The only place where prompts are built: whoever asks a model, or tunes one, comes here. What a person or a
 model wrote never turns into a control token. Knows tokenizers by what they can do, never by their class.
 """
 
@@ -46,7 +46,7 @@ def template_hash(form: PromptForm, tokenizer: Any) -> str:
     An adapter that was tuned with one hash answers badly under another.
     """
     if isinstance(form, ChatTemplate):  # a template may write today's date, so its text counts
-        made: Any = [tokenizer.chat_template, tokenizer(PROBE[1].content)["input_ids"]]
+        made: Any = [tokenizer.chat_template, form.answer_ids(tokenizer, PROBE[1].content)]
     else:
         made = form.prompt_ids(tokenizer, PROBE)
     return hashlib.sha256(json.dumps(made).encode()).hexdigest()[:16]

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from glmcore.chat.text import NEARBY, REPLACEMENT, CleanedText, IncrementalDecoder, StopStrings
-from glmcore.models.answer_text import PLACEHOLDER, clean_chatglm, clean_chatglm2, clean_roles, settled
+from glmcore.models.answer_text import PLACEHOLDER, clean_chatglm, clean_chatglm2, settled
 
 SENTENCES = [
     "The quick brown fox jumps over the lazy dog.",
@@ -195,7 +195,7 @@ def test_only_what_could_be_a_stop_string_is_held_back():
     assert not strings.found
 
 
-CLEANINGS = [clean_chatglm, clean_chatglm2, clean_roles]
+CLEANINGS = [clean_chatglm, clean_chatglm2]
 each_cleaning = pytest.mark.parametrize("clean", CLEANINGS, ids=lambda clean: clean.__name__)
 SIGNS = [
     "你好",

@@ -12,11 +12,10 @@ from glmcore.models.answer_text import (
     as_it_is,
     clean_chatglm,
     clean_chatglm2,
-    clean_roles,
 )
 from glmcore.models.answer_text import settled as settled_of
 
-CLEANERS = [clean_chatglm, clean_chatglm2, clean_roles]
+CLEANERS = [clean_chatglm, clean_chatglm2]
 PARTS = [
     *",!:;?中文a1 \n\t，[]",
     PLACEHOLDER,
@@ -103,14 +102,9 @@ def test_punctuation_beside_chinese_is_widened_and_no_other(written, shown):
 
 
 def test_chatglm2_and_the_role_families_keep_their_punctuation():
-    for clean in (clean_chatglm2, clean_roles):
-        assert clean(f" 你好,在{PLACEHOLDER}: \n") == f"你好,在{FILLED}:"
-
-
-def test_of_several_messages_in_one_answer_the_last_counts():
-    assert clean_roles("\n first<|assistant|>\n second\n") == "second"
-    assert clean_roles("\nHello\nworld") == "Hello\nworld"
-    assert clean_chatglm2("a<|assistant|>b") == "a<|assistant|>b"
+    assert clean_chatglm2(f" 你好,在{PLACEHOLDER}: \n") == f"你好,在{FILLED}:"
+    assert clean_chatglm2("\nHello\nworld") == "Hello\nworld"
+    assert clean_chatglm2("a<|assistant|>b") == "a<|assistant|>b", "a control token that was written stays"
 
 
 @pytest.mark.parametrize("clean", CLEANERS)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from glmcore.models.catalog import FAMILIES, find_family
+from glmcore.models.catalog import FAMILIES, find_family, named_family
 
 V1 = {
     "_name_or_path": "THUDM/chatglm-6b",
@@ -146,3 +146,12 @@ def test_every_family_has_a_name_of_its_own_and_the_last_takes_anything():
         "chatglm2",
     ]
     assert all(family.vocabulary for family in FAMILIES if family.is_original)
+
+
+def test_family_is_uncertain_only_where_chatglm2_is_left_over(tmp_path):
+    config = {"model_type": "chatglm", "padded_vocab_size": 65024}
+    assert named_family(config, tmp_path) is None
+    assert named_family(config | {"_name_or_path": "my/chatglm2-6b"}).name == "chatglm2"
+    assert named_family(config | {"eos_token_id": [1, 2]}, tmp_path).name == "glm-4-9b"
+    (tmp_path / "tokenizer_config.json").write_text('{"chat_template": "<|user|>"}')
+    assert named_family(config, tmp_path).name == "chatglm3"

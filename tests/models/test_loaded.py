@@ -7,6 +7,7 @@ import pytest
 from glmcore.core.errors import DataError
 from glmcore.models import Message, load_model
 from glmcore.models.prompt_forms import merge_system_prompt
+from tests.models.reference import loaded_model
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +81,10 @@ def test_template_hash_is_that_of_the_prompt_form(loaded, monkeypatch):
     assert first == replace(loaded).template_hash
     monkeypatch.setattr(loaded.tokenizer, "chat_template", "{{ messages[0]['content'] }}")
     assert replace(loaded).template_hash != first
+
+
+def test_of_several_messages_in_one_decoded_answer_the_last_counts():
+    loaded = loaded_model("chatglm3-6b")
+    assert loaded.clean_answer("\n first<|assistant|>\n second\n") == "second"
+    assert loaded.settled_answer("\n A <|assistant|> token") == "A <|assistant|> token"
+    assert loaded_model("chatglm2-6b").clean_answer("a<|assistant|>b") == "a<|assistant|>b"
