@@ -15,6 +15,7 @@ from benchmarks.report import Measurement, alternate
 from glmcore.models.catalog import find_family
 from glmcore.models.files.checkpoint import Checkpoint, read_json
 from glmcore.models.files.offload import OffloadFolder
+from glmcore.models.files.tensor_files import list_tensors
 from glmcore.models.native.chatglm import ChatGLMForConditionalGeneration
 from glmcore.models.native.chatglm_config import ChatGLMConfig
 from glmcore.models.native.original import load_original, open_source
@@ -60,8 +61,8 @@ def _save(model: ChatGLMForConditionalGeneration, folder: Path) -> None:
 
 
 def _loaded_bytes(folder: Path, bits: int | None) -> int:
-    checkpoint = Checkpoint(folder, read_json(folder / "config.json"), {}, is_pickle=True)
-    source = open_source(checkpoint, find_family(checkpoint.config), bits)
+    checkpoint = Checkpoint(folder, read_json(folder / "config.json"), is_pickle=True)
+    source = open_source(checkpoint, list_tensors(folder), find_family(checkpoint.config), bits)
     model = load_original(source, "float16", {"": "cpu"}, bits, OffloadFolder(folder), lambda fraction: None)
     return sum(tensor.nbytes for tensor in model.parameters())
 

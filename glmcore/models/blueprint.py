@@ -10,8 +10,8 @@ from glmcore.core.errors import ConfigError
 from glmcore.models.catalog import Family, find_family
 from glmcore.models.files.checkpoint import Checkpoint, read_checkpoint
 from glmcore.models.files.gguf_file import read_gguf
-from glmcore.models.files.number_formats import FLOATS, LOADED_FORMATS, loaded_number_bytes
-from glmcore.models.files.tensor_files import list_tensors
+from glmcore.models.files.number_formats import FLOATS, LOADED_FORMATS, NUMBER_BYTES, loaded_number_bytes
+from glmcore.models.files.tensor_files import TensorInfo, list_tensors
 from glmcore.models.known import check_bitsandbytes
 from glmcore.models.places.devices import Device, choose_device, choose_dtype
 from glmcore.models.places.layout import Layout, layout_of
@@ -38,7 +38,9 @@ class Blueprint:
 
     @property
     def weight_bytes(self) -> int:
-        return sum(self.sizes.values()) or self.checkpoint.weight_bytes(self.dtype)
+        if self.checkpoint.num_weights is not None:
+            return self.checkpoint.num_weights * NUMBER_BYTES[self.dtype]
+        return sum(self.sizes.values())
 
     @property
     def kv_bytes_per_token(self) -> int:
@@ -96,8 +98,9 @@ def read_blueprint(
         quantization_bits = usual_bits
     bits = _checked_bits(quantization_bits, path, family)
     chosen = choose_device(device, devices)
-    dtype = choose_dtype(dtype, chosen.name, "bfloat16" if path.is_file() else _stored_dtype(path))
-    source, sizes = _measure(checkpoint, family, dtype, bits)
+    tensors = {} if path.is_file() else list_tensors(path)
+    dtype = choose_dtype(dtype, chosen.name, "bfloat16" if path.is_file() else _stored_dtype(tensors))
+    source, sizes = _measure(checkpoint, tensors, family, dtype, bits)
     return Blueprint(
         name=name,
         checkpoint=checkpoint,
@@ -127,10 +130,10 @@ def _checked_bits(bits: int | None, path: Path, family: Family) -> int | None:
     return bits
 
 
-def _stored_dtype(folder: Path) -> str:
+def _stored_dtype(tensors: Mapping[str, TensorInfo]) -> str:
     """The number format of most weights; "float32" where a model cannot be loaded in that one."""
     counts: Counter[str] = Counter()
-    for info in list_tensors(folder).values():
+    for info in tensors.values():
         if info.dtype in FLOATS:
             counts[info.dtype] += info.count
     most = max(counts, key=lambda name: counts[name], default="float32")
@@ -138,17 +141,17 @@ def _stored_dtype(folder: Path) -> str:
 
 
 def _measure(
-    checkpoint: Checkpoint, family: Family, dtype: str, bits: int | None
+    checkpoint: Checkpoint,
+    tensors: Mapping[str, TensorInfo],
+    family: Family,
+    dtype: str,
+    bits: int | None,
 ) -> "tuple[Source | None, dict[str, int]]":
     """What this program loads itself, opened; and bytes in memory by tensor, none of a GGUF file."""
-    path = checkpoint.path
-    if path.is_file():
-        return None, {}
     stored_bits = checkpoint.config.get("quantization_bit")
-    if family.is_original or ((bits or stored_bits) and family.may_quantize):
+    if tensors and (family.is_original or ((bits or stored_bits) and family.may_quantize)):
         from glmcore.models.native.original import memory_sizes, open_source
 
-        source = open_source(checkpoint, family, bits)
+        source = open_source(checkpoint, tensors, family, bits)
         return source, memory_sizes(source, dtype, bits)
-    tensors = list_tensors(path)
     return None, {name: info.count * loaded_number_bytes(info.dtype, dtype) for name, info in tensors.items()}

@@ -1,10 +1,15 @@
 """What is known of a model before a number of it is read."""
 
+import shutil
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from glmcore.core.errors import ConfigError
+from glmcore.models import blueprint as blueprint_module
 from glmcore.models.blueprint import read_blueprint
+from glmcore.models.files.tensor_files import list_tensors
 from glmcore.models.places.devices import Device
 from tests.models.reference import FAMILIES, folder_of, loaded_model
 
@@ -87,3 +92,32 @@ def test_number_of_bits_is_checked_before_anything_is_read(tiny_model_dir, bits)
 def test_device_that_is_not_there_is_named(tiny_model_dir):
     with pytest.raises(ConfigError, match="'cuda' is not here; this machine has cpu"):
         blueprint(tiny_model_dir, device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("stored", "loaded"), [("float32", "float32"), ("float16", "float16"), ("float64", "float32")]
+)
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
+def test_number_format_is_that_of_most_weights_whatever_the_config_says(
+    stored, loaded, file, tiny_model_dir, tmp_path, monkeypatch
+):
+    folder = shutil.copytree(tiny_model_dir, tmp_path / "tiny")
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    changed = {name: tensor.to(getattr(torch, stored)) for name, tensor in tensors.items()}
+    changed["model.norm.weight"] = tensors["model.norm.weight"].bfloat16()
+    save_file(changed, folder / file) if file.endswith("safetensors") else torch.save(changed, folder / file)
+    seen = []
+    monkeypatch.setattr(blueprint_module, "choose_dtype", lambda *found: seen.append(found) or "float32")
+    blueprint(folder, dtype="auto")
+    assert seen == [("auto", "cpu", loaded)]
+
+
+def test_files_are_listed_once(monkeypatch):
+    listed = []
+    monkeypatch.setattr(
+        blueprint_module, "list_tensors", lambda folder: listed.append(folder) or list_tensors(folder)
+    )
+    for path in (folder_of("chatglm-6b"), folder_of("chatglm2-6b", "int4")):
+        blueprint(path)
+    assert listed == [folder_of("chatglm-6b"), folder_of("chatglm2-6b", "int4")]

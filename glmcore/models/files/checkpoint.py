@@ -1,18 +1,15 @@
-"""What a model folder holds, checked before anything is loaded: config, weight files, their number formats.
+"""What a model folder holds, checked before anything is loaded: its config, and that all files are there.
 
-Every fault that can be seen without reading the weights ends here, in a sentence that names the file.
+Every such fault ends here, in a sentence that names the file; what is in the files is for `tensor_files`.
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from glmcore.core.errors import ModelLoadError
-from glmcore.models.files.number_formats import FLOATS, LOADED_FORMATS, TORCH_NAMES, loaded_number_bytes
-from glmcore.models.files.safetensors_header import count_elements
 
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
 TOKENIZER_FILES = (
@@ -32,22 +29,8 @@ class Checkpoint:
 
     path: Path
     config: Mapping[str, Any]
-    elements: Mapping[str, int]  # stored number format, by safetensors' name -> how many numbers
     is_pickle: bool = False
-
-    @property
-    def dtype(self) -> str:
-        """The number format of most weights; "float32" where a model cannot be loaded in that one."""
-        floats = [name for name in self.elements if TORCH_NAMES.get(name) in FLOATS]
-        most = TORCH_NAMES[max(floats, key=lambda name: self.elements[name])] if floats else "float32"
-        return most if most in LOADED_FORMATS else "float32"
-
-    def weight_bytes(self, dtype: str) -> int:
-        """Memory of the weights when loaded as the given format; what is not a float stays as it is."""
-        return sum(
-            count * loaded_number_bytes(TORCH_NAMES.get(name, name), dtype)
-            for name, count in self.elements.items()
-        )
+    num_weights: int | None = None  # of a GGUF file; those of a folder are listed by `tensor_files`
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -64,8 +47,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             names=", ".join(TOKENIZER_FILES),
         )
     files = weight_files(folder)
-    is_pickle = files[0].suffix == ".bin"
-    return Checkpoint(folder, config, _count(files, config, is_pickle), is_pickle)
+    return Checkpoint(folder, config, is_pickle=files[0].suffix == ".bin")
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -155,14 +137,3 @@ def _weight_files(folder: Path, name: str) -> list[Path]:
             first=missing[0],
         )
     return [folder / shard for shard in shards]
-
-
-def _count(files: list[Path], config: Mapping[str, Any], is_pickle: bool) -> Counter[str]:
-    elements: Counter[str] = Counter()
-    for path in files:
-        if is_pickle:  # only its size is known before it is read
-            half = str(config.get("dtype", config.get("torch_dtype"))) in ("float16", "bfloat16")
-            elements["F16" if half else "F32"] += path.stat().st_size // (2 if half else 4)
-        else:
-            elements += count_elements(path)
-    return elements

@@ -97,7 +97,7 @@ def read_gguf(path: Path) -> Checkpoint:
             count=metadata["split.count"],
         )
     # The weights are unpacked when they are loaded, so each counts as a plain number.
-    return Checkpoint(path, _to_config(metadata), {"F32": elements})
+    return Checkpoint(path, _to_config(metadata), num_weights=elements)
 
 
 def _read_metadata(reader: _Reader) -> tuple[dict[str, Any], int]:

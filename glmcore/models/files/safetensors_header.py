@@ -5,7 +5,6 @@ The format is described by its project's README (huggingface/safetensors, "Forma
 
 import json
 import struct
-from collections import Counter
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,6 @@ from typing import Any
 from glmcore.core.errors import ModelLoadError
 
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
-
-
-def count_elements(path: Path) -> Counter[str]:
-    """Number of elements by stored number format, e.g. {"BF16": 134515008}.
-
-    Raises:
-        ModelLoadError: the file is not safetensors, or ends before its tensors do.
-    """
-    elements: Counter[str] = Counter()
-    for entry in read_header(path).values():
-        elements[str(entry["dtype"])] += prod(entry["shape"])
-    return elements
 
 
 def read_header(path: Path) -> dict[str, dict[str, Any]]:

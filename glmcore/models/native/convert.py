@@ -22,7 +22,7 @@ from glmcore.models.adapters.manifest import AdapterManifest, write_manifest
 from glmcore.models.catalog import Family, find_family
 from glmcore.models.files.checkpoint import Checkpoint, read_checkpoint, read_json
 from glmcore.models.files.number_formats import LOADED_FORMATS
-from glmcore.models.files.tensor_files import PREFIX, iter_tensors
+from glmcore.models.files.tensor_files import PREFIX, iter_tensors, list_tensors
 from glmcore.models.files.whole_folder import check_free_name, whole_folder
 from glmcore.models.native.architectures import convert_tensor
 from glmcore.models.native.chatglm_config import ChatGLMConfig
@@ -116,7 +116,7 @@ def _open(folder: Path, dtype: torch.dtype | None) -> "_Work":
             path=folder,
             model_type=checkpoint.config["model_type"],
         )
-    source = open_source(checkpoint, family)
+    source = open_source(checkpoint, list_tensors(folder), family)
     check_tensors(source, empty_model(source, torch.float32, source.stored_bits))
     planned = dict(_convert(source, source.empty_tensors(), dtype))
     weights = {name: tensor for name, tensor in planned.items() if not name.startswith(PREFIX)}

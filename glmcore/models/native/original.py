@@ -11,7 +11,7 @@ from glmcore.models.catalog import Family
 from glmcore.models.files.checkpoint import Checkpoint, read_json
 from glmcore.models.files.number_formats import NUMBER_BYTES, loaded_number_bytes
 from glmcore.models.files.offload import OffloadFolder
-from glmcore.models.files.tensor_files import PREFIX, list_tensors
+from glmcore.models.files.tensor_files import PREFIX, TensorInfo
 from glmcore.models.native.architectures import config_of, convert_tensor, fused_rows
 from glmcore.models.native.loader import SCALE, Source, build_model, is_quantizable
 from glmcore.models.native.prefix import attach_prefix
@@ -20,8 +20,10 @@ from glmcore.models.native.stored_prefix import load_prefix
 BITS = (4, 8)
 
 
-def open_source(checkpoint: Checkpoint, family: Family, bits: int | None = None) -> Source:
-    """Read everything but the numbers.
+def open_source(
+    checkpoint: Checkpoint, tensors: Mapping[str, TensorInfo], family: Family, bits: int | None = None
+) -> Source:
+    """Check everything but the numbers. `tensors` are those of the checkpoint's folder.
 
     Raises:
         ModelLoadError: config or files are of no use.
@@ -46,7 +48,6 @@ def open_source(checkpoint: Checkpoint, family: Family, bits: int | None = None)
         )
     config = config_of(family, values, checkpoint.path)
     config.pre_seq_len = None  # a prefix is attached where there are tensors of one
-    tensors = list_tensors(checkpoint.path)
     for name, info in tensors.items():
         rows = fused_rows(family.weights, name, config)
         if rows is not None and info.shape[:1] != (rows,):

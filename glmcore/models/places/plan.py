@@ -89,7 +89,6 @@ def plan_layers(
     device_map: str | None = None,
     extra: Sequence[str] = (),
     reserve_bytes: int = 0,
-    num_gpus: int | None = None,
 ) -> Plan:
     """Plan where the parts of a model go.
 
@@ -98,7 +97,6 @@ def plan_layers(
         device_map: "auto" and "balanced" go by memory, "chatglm" by the fixed rule of ChatGLM-6B.
         extra: parts without stored tensors, placed where the embedding is.
         reserve_bytes: left free on each GPU and on the CPU.
-        num_gpus: the first so many GPUs only.
 
     Raises:
         ConfigError: an option has no such value here.
@@ -107,7 +105,7 @@ def plan_layers(
     if device_map is not None and device_map not in DEVICE_MAPS:
         known = ", ".join(DEVICE_MAPS)
         raise ConfigError("device_map is {found!r}; expected one of {known}.", found=device_map, known=known)
-    gpus, slower = _budgets(devices, max_memory, reserve_bytes, num_gpus)
+    gpus, slower = _budgets(devices, max_memory, reserve_bytes)
     by_units = device_map == "chatglm"
     split = _split_by_units(layout, gpus) if by_units else _split_by_memory(layout, gpus, slower)
     names = (*(part.name for part in layout.pinned), *extra)
@@ -123,7 +121,7 @@ def plan_layers(
 
 
 def _budgets(
-    devices: Sequence[Device], max_memory: Mapping[Any, Any] | None, reserve: int, num_gpus: int | None
+    devices: Sequence[Device], max_memory: Mapping[Any, Any] | None, reserve: int
 ) -> tuple[list[_Budget], list[_Budget]]:
     """What may be used: the GPUs, and what is slower."""
     free = {device.name: max(0, device.free_bytes - reserve) for device in devices} | {"disk": UNCOUNTED}
@@ -131,11 +129,6 @@ def _budgets(
         limits = {_device_name(key, free): _size(key, size) for key, size in max_memory.items()}
         free = {name: min(size, limits[name]) for name, size in free.items() if name in limits}
     gpus = [_Budget(name, limit) for name, limit in free.items() if name not in SLOWER]
-    if num_gpus is not None and not 0 <= num_gpus <= len(gpus):
-        raise ConfigError(
-            "num_gpus is {found}; expected 0 to {most}, the GPUs to use.", found=num_gpus, most=len(gpus)
-        )
-    gpus = gpus[:num_gpus]
     # An Apple GPU has the memory of the CPU; the same bytes must not be planned twice.
     names = ("disk",) if any(gpu.name == "mps" for gpu in gpus) else SLOWER
     slower = [_Budget(name, free[name]) for name in names if name in free]

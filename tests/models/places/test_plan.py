@@ -148,8 +148,9 @@ def test_reserve_is_left_free_on_every_gpu():
         plan_layers(model, available, reserve_bytes=3000, max_memory={0: 9000, 1: 9000})
 
 
-def test_only_the_first_gpus_are_used_when_a_number_is_given():
-    plan = plan_layers(layout(), devices(24_000, 24_000, 24_000), num_gpus=2)
+def test_only_the_gpus_that_max_memory_names_are_used():
+    limits = {0: 24_000, 1: 24_000}
+    plan = plan_layers(layout(), devices(24_000, 24_000, 24_000), max_memory=limits)
     assert set(plan.device_map.values()) == {0, 1}
 
 
@@ -249,10 +250,8 @@ def test_model_that_fits_nowhere_is_refused_with_both_numbers(max_memory):
         ({"max_memory": {0: "-1GiB"}}, "is '-1GiB'"),
         ({"max_memory": {0: True}}, "is True"),
         ({"max_memory": {"disk": "1GiB"}}, "No device is left to compute on"),
-        ({"num_gpus": 2}, "num_gpus is 2; expected 0 to 1"),
-        ({"num_gpus": -1}, "num_gpus is -1"),
         ({"device_map": "sequential"}, "'sequential'; expected one of auto, balanced, chatglm"),
-        ({"device_map": "chatglm", "num_gpus": 0}, "needs a GPU"),
+        ({"device_map": "chatglm", "max_memory": {"cpu": "1GiB"}}, "needs a GPU"),
     ],
 )
 def test_wrong_option_is_a_sentence(options, sentence):
