@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from glmcore.core.messages import GenerationParams
 from glmcore.models.answer_text import Clean, as_it_is, clean_chatglm, clean_chatglm2
-from glmcore.models.prompt_forms import ChatTemplate, PromptForm, RoleTokens, Rounds
+from glmcore.models.chat_template import ChatTemplate
+from glmcore.models.prompt_forms import PromptForm, RoleTokens, Rounds
 
 VERSION = re.compile(r"chatglm[23]|glm-?4")  # of three families with one form of config.json
 CHAT_TEMPLATE = ChatTemplate()

@@ -23,7 +23,15 @@ PROBE = (
 )
 # A fast tokenizer remembers from call to call whether control tokens are read from text; two threads would
 # take each other's setting.
-_ENCODING = threading.Lock()
+ENCODING = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A conversation with its answers; `learnt` are the (start, stop) of the ids a model is to learn."""
+
+    ids: list[int]
+    learnt: tuple[tuple[int, int], ...]
 
 
 class PromptForm(Protocol):
@@ -39,17 +47,28 @@ class PromptForm(Protocol):
     def answer_ids(self, tokenizer: Any, text: str) -> list[int]:
         """The ids of an answer, as they follow a prompt."""
 
+    def probed(self, tokenizer: Any) -> Any:
+        """What tells this form with this vocabulary from any other; made of texts and numbers."""
+
+    def learns_every_answer(self, tokenizer: Any, ends: Sequence[int]) -> bool:
+        """Whether one sequence can teach all answers of a conversation; else only its last."""
+
+    def answered(
+        self, tokenizer: Any, conversations: Sequence[Sequence[Message]], ends: Sequence[int]
+    ) -> list[Answered]:
+        """What teaches the answers of conversations, each ending with one: prompts as they are asked.
+
+        Args:
+            ends: ids that end an answer; the first is put where the form itself has none.
+        """
+
 
 def template_hash(form: PromptForm, tokenizer: Any) -> str:
     """What a prompt form and a vocabulary make of a fixed conversation, as 16 characters.
 
     An adapter that was tuned with one hash answers badly under another.
     """
-    if isinstance(form, ChatTemplate):  # a template may write today's date, so its text counts
-        made: Any = [tokenizer.chat_template, form.answer_ids(tokenizer, PROBE[1].content)]
-    else:
-        made = form.prompt_ids(tokenizer, PROBE)
-    return hashlib.sha256(json.dumps(made).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(form.probed(tokenizer)).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,17 @@ class Rounds:
 
     def answer_ids(self, tokenizer: Any, text: str) -> list[int]:
         return _plain_ids(tokenizer, text)
+
+    def probed(self, tokenizer: Any) -> Any:
+        return self.prompt_ids(tokenizer, PROBE)
+
+    def learns_every_answer(self, tokenizer: Any, ends: Sequence[int]) -> bool:
+        return False  # no token ends an earlier round, and ChatGLM-6B answers after its prompt only
+
+    def answered(
+        self, tokenizer: Any, conversations: Sequence[Sequence[Message]], ends: Sequence[int]
+    ) -> list[Answered]:
+        return [prompt_and_answer(self, tokenizer, messages, ends[0]) for messages in conversations]
 
     def text(self, messages: Sequence[Message]) -> str:
         """The prompt before it becomes ids, its last round open."""
@@ -111,51 +141,39 @@ class RoleTokens:
     def answer_ids(self, tokenizer: Any, text: str) -> list[int]:
         return _plain_ids(tokenizer, "\n") + _plain_ids(tokenizer, text)
 
+    def probed(self, tokenizer: Any) -> Any:
+        return self.prompt_ids(tokenizer, PROBE)
 
-@dataclass(frozen=True)
-class ChatTemplate:
-    """The Jinja template that came with the tokenizer, run by transformers in its sandbox."""
+    def learns_every_answer(self, tokenizer: Any, ends: Sequence[int]) -> bool:
+        return True  # the next role's token ends an answer
 
-    def prompt_ids(self, tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-        from jinja2.exceptions import TemplateError
-
-        try:
-            return self._render(tokenizer, messages)
-        except TemplateError as fault:
-            if not messages or messages[0].role != "system":
-                raise _refused(fault) from fault
-        try:  # many templates know no system role
-            return self._render(tokenizer, merge_system_prompt(messages))
-        except TemplateError as fault:
-            raise _refused(fault) from fault
-
-    def answer_ids(self, tokenizer: Any, text: str) -> list[int]:
-        with _ENCODING:
-            return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    def _render(self, tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-        # Control tokens that were written stay text. Only then, and in answers only the special ones, as a
-        # template that cuts answers apart at a token (a closing think tag) has to see it.
-        looked_for = {False: control_tokens_of(tokenizer), True: control_tokens_of(tokenizer, special=True)}
-        is_marked = any(
-            token in message.content
-            for message in messages
-            for token in looked_for[message.role == "assistant"]
-        )
-        with _ENCODING:
-            ids = tokenizer.apply_chat_template(
-                [{"role": message.role, "content": message.content} for message in messages],
-                add_generation_prompt=True,
-                sanitize_control_tokens=is_marked,
-                return_dict=True,
-            )["input_ids"]
-        return list(ids)
+    def answered(
+        self, tokenizer: Any, conversations: Sequence[Sequence[Message]], ends: Sequence[int]
+    ) -> list[Answered]:
+        made = []
+        for messages in conversations:
+            *_, last = messages
+            ids = [*self.prompt_ids(tokenizer, messages[:-1]), *self.answer_ids(tokenizer, last.content)]
+            answer = _control_id(tokenizer, "<|assistant|>")
+            starts = [index + 1 for index, token in enumerate(ids) if token == answer]
+            made.append(until_ends([*ids, ends[0]], starts, ends))
+        return made
 
 
-def control_tokens_of(tokenizer: Any, *, special: bool = False) -> tuple[str, ...]:
-    """The tokens that stand beside the vocabulary of text; all, or those that no text has."""
-    added = tokenizer.added_tokens_decoder.values()
-    return tuple(token.content for token in added if token.content.strip() and (token.special or not special))
+def prompt_and_answer(form: PromptForm, tokenizer: Any, messages: Sequence[Message], end: int) -> Answered:
+    prompt = form.prompt_ids(tokenizer, messages[:-1])
+    ids = [*prompt, *form.answer_ids(tokenizer, messages[-1].content), end]
+    return Answered(ids, ((len(prompt), len(ids)),))
+
+
+def until_ends(ids: list[int], starts: Sequence[int], ends: Sequence[int]) -> Answered:
+    """The answers that begin at `starts`, each up to the first id that ends it; left out without one."""
+    learnt = []
+    for start, limit in zip(starts, [*starts[1:], len(ids)], strict=True):
+        stop = next((index + 1 for index in range(start, limit) if ids[index] in ends), None)
+        if stop is not None:
+            learnt.append((start, stop))
+    return Answered(ids[: learnt[-1][1]] if learnt else ids, tuple(learnt))
 
 
 def merge_system_prompt(messages: Sequence[Message]) -> list[Message]:
@@ -175,13 +193,9 @@ def _plain_ids(tokenizer: Any, text: str) -> list[int]:
     """The ids of text, in which control tokens are letters like any others."""
     if hasattr(tokenizer, "text_ids"):
         return list(tokenizer.text_ids(text))
-    with _ENCODING:
+    with ENCODING:
         return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
 
 def _control_id(tokenizer: Any, name: str) -> int:
     return int(tokenizer.convert_tokens_to_ids(name))
-
-
-def _refused(fault: Exception) -> DataError:
-    return DataError("The model's chat template does not accept this conversation: {fault}.", fault=fault)

@@ -9,7 +9,8 @@ import pytest
 from glmcore.core.errors import DataError
 from glmcore.core.messages import Message
 from glmcore.models.catalog import FAMILIES
-from glmcore.models.prompt_forms import ChatTemplate, Rounds, merge_system_prompt, template_hash
+from glmcore.models.chat_template import ChatTemplate
+from glmcore.models.prompt_forms import Rounds, merge_system_prompt, template_hash
 from tests.models.original_folders import V1_CONTROLS, VOCABULARY_FILES, vocabulary
 from tests.models.tiny_model import build_tokenizer
 

@@ -16,13 +16,14 @@ def attach_adapter(base: Base, entry: AdapterEntry) -> tuple[Any, bool]:
     Raises:
         ModelLoadError: the adapter is broken, or of another family, template or size.
     """
-    _check_manifest(base, entry)
+    check_manifest(base, entry)
     if (entry.path / PEFT_CONFIG).is_file():
         return attach_peft(base, entry.path)
     return attach_original(base, entry.path), False
 
 
-def _check_manifest(base: Base, entry: AdapterEntry) -> None:
+def check_manifest(base: Base, entry: AdapterEntry) -> None:
+    """Raises ModelLoadError where the adapter says that it was made for other prompts or another family."""
     manifest = read_manifest(entry.path)
     if manifest is None:
         return

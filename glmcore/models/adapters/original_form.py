@@ -18,14 +18,15 @@ def attach_original(base: Base, folder: Path) -> Any:
     Raises:
         ModelLoadError: the checkpoint is broken, or of another family or size.
     """
-    _check_family(base, folder)
+    check_family(base, folder)
     encoder = load_prefix(folder, base.model.config, base.name)
     copy = on_same_weights(base.model)
     attach_prefix(copy.base_model, encoder)
     return copy
 
 
-def _check_family(base: Base, folder: Path) -> None:
+def check_family(base: Base, folder: Path) -> None:
+    """Raises ModelLoadError where a checkpoint's config names another family."""
     if base.family.weights is None:
         raise ModelLoadError(
             "{path} is a P-tuning checkpoint of a ChatGLM model, but {model} is of the family {family}.",

@@ -58,6 +58,18 @@ def attach_peft(base: Base, folder: Path) -> tuple[Any, bool]:
     """The model with an adapter of PEFT's, and whether it can still be batched.
 
     Raises:
+        ModelLoadError: as `open_peft`.
+    """
+    model, kind = open_peft(base, folder)
+    model.eval()
+    # LoRA lies inside the modules, so the model itself is whole; a prefix comes from PEFT's wrapper.
+    return (model.base_model.model, True) if kind == "LORA" else (model, False)
+
+
+def open_peft(base: Base, folder: Path) -> tuple[PeftModel, str]:
+    """PEFT's model of an adapter over the weights of the base, and the adapter's kind.
+
+    Raises:
         ModelLoadError: the adapter is broken, of a kind that is not known, or of another model.
     """
     values = read_json(folder / PEFT_CONFIG)
@@ -83,9 +95,7 @@ def attach_peft(base: Base, folder: Path) -> tuple[Any, bool]:
             base=values.get("base_model_name_or_path") or "–",
         ) from fault
     _check_names(stored, model, folder, base)
-    model.eval()
-    # LoRA lies inside the modules, so the model itself is whole; a prefix comes from PEFT's wrapper.
-    return (model.base_model.model, True) if kind == "LORA" else (model, False)
+    return model, kind
 
 
 def _stored_names(folder: Path) -> set[str]:

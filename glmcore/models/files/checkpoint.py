@@ -84,6 +84,10 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def glance_at_json(path: Path) -> dict[str, Any]:
     """The same for a list of what there is: empty where it cannot be read, which loading will say."""
     try:

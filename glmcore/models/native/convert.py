@@ -5,7 +5,6 @@ is, under this program's model type. Quantized weights become full ones. A prefi
 adapter of its own.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from glmcore.core.errors import ConfigError, ModelLoadError
 from glmcore.core.i18n import mark
 from glmcore.models.adapters.manifest import AdapterManifest, write_manifest
 from glmcore.models.catalog import Family, find_family
-from glmcore.models.files.checkpoint import Checkpoint, read_checkpoint, read_json
+from glmcore.models.files.checkpoint import Checkpoint, read_checkpoint, read_json, write_json
 from glmcore.models.files.number_formats import LOADED_FORMATS
 from glmcore.models.files.tensor_files import PREFIX, iter_tensors, list_tensors
 from glmcore.models.files.whole_folder import check_free_name, whole_folder
@@ -106,6 +105,15 @@ def convert_folder(
     )
 
 
+def write_description(source_folder: Path, target: Path) -> None:
+    """Write all of a converted model but its weights: config, generation config, tokenizer.
+
+    Raises:
+        ModelLoadError: the source is broken.
+    """
+    _open(source_folder, None).write_description(target)
+
+
 def _open(folder: Path, dtype: torch.dtype | None) -> "_Work":
     """Read and check everything but the numbers."""
     checkpoint = read_checkpoint(folder)
@@ -174,7 +182,7 @@ class _Work:
             "prefix_projection": f"{PREFIX}trans.0.weight" in self.prefix,
         }
         config = {name: value for name, value in self.checkpoint.config.items() if name != "auto_map"}
-        _write_json(folder / "config.json", config | sizes)
+        write_json(folder / "config.json", config | sizes)
         family = find_family(self.source.config.to_dict())  # of the converted model
         manifest = AdapterManifest(
             base_model=base_model,
@@ -270,8 +278,4 @@ def _recommend_sampling(generation: GenerationConfig, family: Family) -> None:
 def _change_json(path: Path, **values: Any) -> None:
     """Set values of a file; None removes one."""
     changed = {name: value for name, value in (read_json(path) | values).items() if value is not None}
-    _write_json(path, changed)
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, changed)
