@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import conversion, engine, families, page
+from benchmarks import conversion, engine, families, page, scoring
 from benchmarks.report import Measurement
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
     "quantized": families.measure_quantized,
     "conversion": conversion.measure,
     "page": page.measure,
+    "scoring": scoring.measure,
 }
 
 
