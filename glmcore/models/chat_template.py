@@ -12,9 +12,11 @@ from glmcore.models.prompt_forms import (
     PROBE,
     Answered,
     merge_system_prompt,
+    plain_ids,
     prompt_and_answer,
-    until_ends,
 )
+
+THOUGHT = "<think>\nHm.\n</think>\n\n"
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,7 @@ class ChatTemplate:
         return self._ids(tokenizer, messages, is_prompt=True)
 
     def answer_ids(self, tokenizer: Any, text: str) -> list[int]:
-        with ENCODING:
-            return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return plain_ids(tokenizer, text)  # a token that is not special, such as a think tag, stays one
 
     def probed(self, tokenizer: Any) -> Any:
         # A template may write today's date, so its text counts.
@@ -34,45 +35,79 @@ class ChatTemplate:
 
     def learns_every_answer(self, tokenizer: Any, ends: Sequence[int]) -> bool:
         """Some templates write earlier answers otherwise (without their thoughts), or mark no end of them."""
-        probe = [*PROBE, Message("assistant", "4")]
+        probe = [
+            Message(message.role, THOUGHT + message.content) if message.role == "assistant" else message
+            for message in (*PROBE, Message("assistant", "4"))
+        ]
         try:
-            return len(self._every_answer(tokenizer, [probe], ends)[0].learnt) == 2
+            return None not in self._spans(tokenizer, [probe], ends)[0][1]
         except DataError:
             return False
 
     def answered(
         self, tokenizer: Any, conversations: Sequence[Sequence[Message]], ends: Sequence[int]
     ) -> list[Answered]:
-        return [
-            made
-            if len(made.learnt) == sum(message.role == "assistant" for message in messages)
-            # No end of an answer in the template, or its first letters join the prompt's last token.
-            else prompt_and_answer(self, tokenizer, messages, ends[0])
-            for messages, made in zip(
-                conversations, self._every_answer(tokenizer, conversations, ends), strict=True
-            )
-        ]
-
-    def _every_answer(
-        self, tokenizer: Any, conversations: Sequence[Sequence[Message]], ends: Sequence[int]
-    ) -> list[Answered]:
-        """The conversations as the template writes them, and those answers that follow their very prompt."""
-        prompts = [
-            messages[:index]
-            for messages in conversations
-            for index, message in enumerate(messages)
-            if message.role == "assistant"
-        ]
-        rendered = self._render_all(tokenizer, prompts, is_prompt=True)
+        if (parts := self._prompts_and_answers(tokenizer, conversations)) is not None:
+            return [_joined(prompt, answer, ends) for prompt, answer in parts]
         made = []
-        for messages, ids in zip(
-            conversations, self._render_all(tokenizer, conversations, is_prompt=False), strict=True
-        ):
-            count = sum(message.role == "assistant" for message in messages)
-            begun, rendered = rendered[:count], rendered[count:]
-            starts = [len(prompt) for prompt in begun if ids[: len(prompt)] == prompt]
-            made.append(until_ends([*ids, ends[0]], starts, ends))  # some templates end no last answer
+        found = self._spans(tokenizer, conversations, ends)
+        for messages, (ids, spans) in zip(conversations, found, strict=True):
+            learnt = [span for span in (spans[-1:] if None in spans else spans) if span is not None]
+            if learnt:
+                made.append(Answered(ids[: learnt[-1][1]], tuple(learnt)))
+            else:  # the prompt says more than the template writes of an answer, or joins its first letters
+                made.append(prompt_and_answer(self, tokenizer, messages, ends[0]))
         return made
+
+    def _spans(
+        self, tokenizer: Any, conversations: Sequence[Sequence[Message]], ends: Sequence[int]
+    ) -> list[tuple[list[int], list[tuple[int, int] | None]]]:
+        """The conversations as the template writes them, and where in them each answer is."""
+        places = [(messages, index) for messages in conversations for index in _answers_of(messages)]
+        asked = [messages[:index] for messages, index in places]
+        given = [messages[: index + 1] for messages, index in places]
+        pairs = zip(
+            self._render_all(tokenizer, asked, is_prompt=True),
+            self._render_all(tokenizer, given, is_prompt=False),
+            strict=True,
+        )
+        found = []
+        for messages in conversations:
+            answers = [next(pairs) for _ in _answers_of(messages)]
+            ids = [*answers[-1][1], ends[0]]  # some templates end no last answer
+            found.append((ids, [_span(ids, *answer, ends) for answer in answers]))
+        return found
+
+    def _prompts_and_answers(
+        self, tokenizer: Any, conversations: Sequence[Sequence[Message]]
+    ) -> list[tuple[list[int], list[int]]] | None:
+        """The ids up to the answer and from there on, with half the work of `_spans`.
+
+        None where that could give other ids: several answers in a conversation, control tokens in the text,
+        an answer that begins with a blank, a template whose prompt is no beginning of what it writes
+        afterwards, a tokenizer that puts something before every text.
+        """
+        from jinja2.exceptions import TemplateError
+
+        answers = [messages[-1].content for messages in conversations]
+        are_single = all(len(_answers_of(messages)) == 1 and len(messages) > 1 for messages in conversations)
+        if not conversations or not are_single or any(text[:1].isspace() for text in answers):
+            return None
+        if _are_marked(tokenizer, conversations):
+            return None
+        try:
+            prompts = _render(tokenizer, [messages[:-1] for messages in conversations], is_prompt=True)
+            whole = _render(tokenizer, conversations, is_prompt=False)
+        except TemplateError:
+            return None
+        if not all(text.startswith(prompt) for text, prompt in zip(whole, prompts, strict=True)):
+            return None
+        rest = [text[len(prompt) :] for text, prompt in zip(whole, prompts, strict=True)]
+        with ENCODING:
+            ids = tokenizer([*prompts, *rest], add_special_tokens=False)["input_ids"]
+        found = list(zip(ids[: len(prompts)], ids[len(prompts) :], strict=True))
+        is_same = [*found[0][0], *found[0][1]] == self._ids(tokenizer, conversations[0], is_prompt=False)
+        return found if is_same else None
 
     def _render_all(
         self, tokenizer: Any, conversations: Sequence[Sequence[Message]], *, is_prompt: bool
@@ -101,6 +136,15 @@ class ChatTemplate:
             raise _refused(fault) from fault
 
 
+def _span(ids: list[int], prompt: list[int], given: list[int], ends: Sequence[int]) -> tuple[int, int] | None:
+    """Where in a conversation an answer stands with its end; None where it is not as it was when given."""
+    start, limit = len(prompt), min(len(given) + 1, len(ids))
+    stop = next((index + 1 for index in range(start, limit) if ids[index] in ends), None)
+    if stop is None or ids[:start] != prompt or ids[: min(stop, len(given))] != given[:stop]:
+        return None
+    return start, stop
+
+
 def _are_marked(tokenizer: Any, conversations: Sequence[Sequence[Message]]) -> bool:
     """Whether control tokens are written in messages, which are to stay text.
 
@@ -116,15 +160,34 @@ def _are_marked(tokenizer: Any, conversations: Sequence[Sequence[Message]]) -> b
     )
 
 
+def _answers_of(messages: Sequence[Message]) -> list[int]:
+    return [index for index, message in enumerate(messages) if message.role == "assistant"]
+
+
+def _joined(prompt: list[int], answer: list[int], ends: Sequence[int]) -> Answered:
+    """An answer after its prompt, up to what ends it; some templates have no end."""
+    stop = next((index for index, token in enumerate(answer) if token in ends), len(answer))
+    ids = [*prompt, *answer[:stop], answer[stop] if stop < len(answer) else ends[0]]
+    return Answered(ids, ((len(prompt), len(ids)),))
+
+
+def _render(tokenizer: Any, conversations: Sequence[Sequence[Message]], *, is_prompt: bool) -> list[str]:
+    texts: list[str] = tokenizer.apply_chat_template(
+        [_plain(messages) for messages in conversations], add_generation_prompt=is_prompt, tokenize=False
+    )
+    return texts
+
+
+def _plain(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
 def _apply_template(
     tokenizer: Any, conversations: Sequence[Sequence[Message]], *, is_prompt: bool, sanitize: bool
 ) -> list[list[int]]:
     with ENCODING:
         ids = tokenizer.apply_chat_template(
-            [
-                [{"role": message.role, "content": message.content} for message in messages]
-                for messages in conversations
-            ],
+            [_plain(messages) for messages in conversations],
             add_generation_prompt=is_prompt,
             sanitize_control_tokens=sanitize,
             return_dict=True,

@@ -1,6 +1,7 @@
 """Models that transformers knows itself, loaded by it. Anything it finds wrong becomes one sentence."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,23 @@ def load_known(path: Path, dtype: str, placement: Placement, bits: int | None, o
     if path.is_file():
         check_finite(model, path)
     return model
+
+
+def empty_known(path: Path, dtype: str) -> Any:
+    """The same model without its weights, on the device "meta"."""
+    import torch
+    from accelerate import init_empty_weights
+    from transformers import AutoModelForCausalLM, GenerationConfig
+
+    config = _config(path)
+    with init_empty_weights(include_buffers=False):
+        model = AutoModelForCausalLM.from_config(
+            config, dtype=getattr(torch, dtype), attn_implementation=_attention(config)
+        )
+    with suppress(OSError):  # the folder has none; that of the config stays
+        model.generation_config = GenerationConfig.from_pretrained(_source(path)[0], local_files_only=True)
+    model.tie_weights()  # making it empty parted them
+    return model.eval()
 
 
 def load_tokenizer(path: Path) -> Any:
@@ -66,13 +84,20 @@ def _source(path: Path) -> tuple[str, dict[str, str]]:
     return (str(path.parent), {"gguf_file": path.name}) if path.is_file() else (str(path), {})
 
 
+def _config(path: Path) -> Any:
+    from transformers import AutoConfig
+
+    folder, gguf = _source(path)
+    return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True, **gguf)
+
+
 def _load_weights(
     path: Path, dtype: Any, placement: Placement, options: dict[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
-    from transformers import AutoConfig, AutoModelForCausalLM, GgufConfig
+    from transformers import AutoModelForCausalLM, GgufConfig
 
     folder, gguf = _source(path)
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True, **gguf)
+    config = _config(path)
     if gguf:
         options["quantization_config"] = GgufConfig(dequantize=True)
     return AutoModelForCausalLM.from_pretrained(

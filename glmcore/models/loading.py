@@ -4,7 +4,9 @@ Weights come from safetensors where there are any; a pickle is read by torch's w
 a model folder is never run. Everything that can be checked without reading weights is checked before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from glmcore.models.catalog import named_family
 from glmcore.models.fetch.embedded import ensure_embedded_model
 from glmcore.models.fetch.hub import fetch_from_hub
 from glmcore.models.files.offload import OffloadFolder
-from glmcore.models.known import load_known, load_tokenizer
+from glmcore.models.known import empty_known, load_known, load_tokenizer
 from glmcore.models.loaded import LoadedModel
 from glmcore.models.places.devices import describe_devices
 from glmcore.models.places.memory import check_fits
@@ -64,32 +66,60 @@ def load_model(
     """
     settings = settings or load_settings()
     progress = progress or ignore_progress
-    entry = find_model(name_or_path, settings)
-    path = fetch_model(entry, settings, progress)
-    progress(LOADING, None)
-    devices = describe_devices()
-    blueprint = read_blueprint(
-        entry.name,
-        path,
-        devices,
+    blueprint = find_blueprint(
+        name_or_path,
         dtype=dtype,
         device=device,
         quantization_bits=quantization_bits,
-        usual_bits=settings.quantize_bits,
+        settings=settings,
+        progress=progress,
     )
-    placement = blueprint.place(devices, device_map, max_memory)
+    placement = blueprint.place(describe_devices(), device_map, max_memory)
+    progress(LOADING, None)
     check_fits(
-        entry.name,
+        blueprint.name,
         dtype=blueprint.dtype,
         place=placement.place,
         needed=blueprint.needed_bytes,
         free=placement.free_bytes,
     )
     offload = OffloadFolder(settings.home)
-    model, tokenizer = _load(blueprint, placement, offload, progress)
+    model, tokenizer = _load(blueprint, lambda: _load_weights(blueprint, placement, offload, progress))
     offload.goes_with(model)
     loaded = _describe(blueprint, placement, model, tokenizer)
     return loaded if adapter is None else loaded.with_adapter(adapter, settings)
+
+
+def find_blueprint(
+    name_or_path: str | Path,
+    *,
+    dtype: str,
+    device: str,
+    quantization_bits: int | None,
+    settings: Settings,
+    progress: Progress,
+) -> Blueprint:
+    """What `load_model` would load with these options, fetched where it is not here yet. Raises as that."""
+    entry = find_model(name_or_path, settings)
+    return read_blueprint(
+        entry.name,
+        fetch_model(entry, settings, progress),
+        describe_devices(),
+        dtype=dtype,
+        device=device,
+        quantization_bits=quantization_bits,
+        usual_bits=settings.quantize_bits,
+    )
+
+
+def load_outline(blueprint: Blueprint) -> LoadedModel:
+    """The model without its weights, on the device "meta": it knows sizes, builds prompts and cannot answer.
+
+    Raises:
+        ModelLoadError: tokenizer or config are broken, or do not go together.
+    """
+    model, tokenizer = _load(blueprint, lambda: _empty_model(blueprint))
+    return _describe(blueprint, None, model, tokenizer)
 
 
 def fetch_model(entry: ModelEntry, settings: Settings, progress: Progress) -> Path:
@@ -102,7 +132,7 @@ def fetch_model(entry: ModelEntry, settings: Settings, progress: Progress) -> Pa
     return entry.path
 
 
-def _describe(blueprint: Blueprint, placement: Placement, model: Any, tokenizer: Any) -> LoadedModel:
+def _describe(blueprint: Blueprint, placement: Placement | None, model: Any, tokenizer: Any) -> LoadedModel:
     """Put the model together with what its files say about its use."""
     family, checkpoint = blueprint.family, blueprint.checkpoint
     notes: tuple[Note, ...] = ()
@@ -112,7 +142,7 @@ def _describe(blueprint: Blueprint, placement: Placement, model: Any, tokenizer:
         notes = (Note(UNNAMED_NOTE, {"family": family.title}),)
     if checkpoint.is_pickle:
         notes = (Note(PICKLE_NOTE), *notes)
-    if placement.plan is not None:
+    if placement is not None and placement.plan is not None:
         notes = (*notes, *placement.plan.warnings)
     window = window_of(model.config, tokenizer)
     return LoadedModel(
@@ -133,9 +163,7 @@ def _describe(blueprint: Blueprint, placement: Placement, model: Any, tokenizer:
     )
 
 
-def _load(
-    blueprint: Blueprint, placement: Placement, offload: OffloadFolder, progress: Progress
-) -> tuple[Any, Any]:
+def _load(blueprint: Blueprint, read_model: Callable[[], Any]) -> tuple[Any, Any]:
     """Model and tokenizer; anything that a library finds wrong becomes one sentence."""
     import torch
     from transformers.utils import logging as transformers_logging
@@ -146,7 +174,7 @@ def _load(
     try:
         tokenizer = _load_tokenizer(blueprint)
         part = "model"
-        model = _load_weights(blueprint, placement, offload, progress)
+        model = read_model()
         _check_vocabulary(path, model, tokenizer)
         return model, tokenizer
     except GlmcoreError:
@@ -189,6 +217,23 @@ def _load_weights(
         offload,
         lambda fraction: progress(LOADING, fraction),
     )
+
+
+def _empty_model(blueprint: Blueprint) -> Any:
+    source = blueprint.source
+    if source is None:
+        return empty_known(blueprint.checkpoint.path, blueprint.dtype)
+    import torch
+
+    from glmcore.models.native.loader import check_tensors, empty_model
+    from glmcore.models.native.original import generation_config_of
+
+    own = replace(source, config=deepcopy(source.config))  # the model changes it
+    model = empty_model(own, getattr(torch, blueprint.dtype), blueprint.bits or source.stored_bits)
+    check_tensors(own, model, blueprint.bits)
+    model.tie_weights()
+    model.generation_config = generation_config_of(own)
+    return model.eval()
 
 
 def _check_vocabulary(path: Path, model: Any, tokenizer: Any) -> None:

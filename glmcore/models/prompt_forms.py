@@ -80,11 +80,11 @@ class Rounds:
     single_is_bare: bool  # whether a lone question is asked as it stands
 
     def prompt_ids(self, tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-        ids = _plain_ids(tokenizer, self.text(messages))
+        ids = plain_ids(tokenizer, self.text(messages))
         return list(tokenizer.build_inputs_with_special_tokens(ids))
 
     def answer_ids(self, tokenizer: Any, text: str) -> list[int]:
-        return _plain_ids(tokenizer, text)
+        return plain_ids(tokenizer, text)
 
     def probed(self, tokenizer: Any) -> Any:
         return self.prompt_ids(tokenizer, PROBE)
@@ -132,14 +132,11 @@ class RoleTokens:
     opening: tuple[str, ...]
 
     def prompt_ids(self, tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-        ids = [_control_id(tokenizer, name) for name in self.opening]
-        for message in messages:
-            ids.append(_control_id(tokenizer, f"<|{message.role}|>"))
-            ids += _plain_ids(tokenizer, "\n") + _plain_ids(tokenizer, message.content)
+        ids, _ = self._ids_and_answers(tokenizer, messages)
         return [*ids, _control_id(tokenizer, "<|assistant|>")]
 
     def answer_ids(self, tokenizer: Any, text: str) -> list[int]:
-        return _plain_ids(tokenizer, "\n") + _plain_ids(tokenizer, text)
+        return plain_ids(tokenizer, "\n") + plain_ids(tokenizer, text)
 
     def probed(self, tokenizer: Any) -> Any:
         return self.prompt_ids(tokenizer, PROBE)
@@ -152,28 +149,31 @@ class RoleTokens:
     ) -> list[Answered]:
         made = []
         for messages in conversations:
-            *_, last = messages
-            ids = [*self.prompt_ids(tokenizer, messages[:-1]), *self.answer_ids(tokenizer, last.content)]
-            answer = _control_id(tokenizer, "<|assistant|>")
-            starts = [index + 1 for index, token in enumerate(ids) if token == answer]
-            made.append(until_ends([*ids, ends[0]], starts, ends))
+            ids, answers = self._ids_and_answers(tokenizer, messages)
+            ids.append(ends[0])
+            # The id after an answer, a role's token or the one above, is learnt where it ends answers.
+            learnt = [(start, stop + 1) for start, stop in answers if ids[stop] in ends]
+            made.append(Answered(ids, tuple(learnt)))
         return made
+
+    def _ids_and_answers(
+        self, tokenizer: Any, messages: Sequence[Message]
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids of messages, and from where to where the answers among them are."""
+        ids, answers = [_control_id(tokenizer, name) for name in self.opening], []
+        for message in messages:
+            ids.append(_control_id(tokenizer, f"<|{message.role}|>"))
+            start = len(ids)
+            ids += self.answer_ids(tokenizer, message.content)
+            if message.role == "assistant":
+                answers.append((start, len(ids)))
+        return ids, answers
 
 
 def prompt_and_answer(form: PromptForm, tokenizer: Any, messages: Sequence[Message], end: int) -> Answered:
     prompt = form.prompt_ids(tokenizer, messages[:-1])
     ids = [*prompt, *form.answer_ids(tokenizer, messages[-1].content), end]
     return Answered(ids, ((len(prompt), len(ids)),))
-
-
-def until_ends(ids: list[int], starts: Sequence[int], ends: Sequence[int]) -> Answered:
-    """The answers that begin at `starts`, each up to the first id that ends it; left out without one."""
-    learnt = []
-    for start, limit in zip(starts, [*starts[1:], len(ids)], strict=True):
-        stop = next((index + 1 for index in range(start, limit) if ids[index] in ends), None)
-        if stop is not None:
-            learnt.append((start, stop))
-    return Answered(ids[: learnt[-1][1]] if learnt else ids, tuple(learnt))
 
 
 def merge_system_prompt(messages: Sequence[Message]) -> list[Message]:
@@ -189,7 +189,7 @@ def merge_system_prompt(messages: Sequence[Message]) -> list[Message]:
     return rest
 
 
-def _plain_ids(tokenizer: Any, text: str) -> list[int]:
+def plain_ids(tokenizer: Any, text: str) -> list[int]:
     """The ids of text, in which control tokens are letters like any others."""
     if hasattr(tokenizer, "text_ids"):
         return list(tokenizer.text_ids(text))
