@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import conversion, engine, families, page, scoring
+from benchmarks import conversion, engine, families, page, scoring, tuning
 from benchmarks.report import Measurement
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
@@ -14,6 +14,8 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
     "conversion": conversion.measure,
     "page": page.measure,
     "scoring": scoring.measure,
+    "tuning": tuning.measure,
+    "preparing": tuning.measure_preparing,
 }
 
 

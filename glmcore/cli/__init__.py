@@ -1,6 +1,7 @@
-"""`python -m glmcore`: the chat in a terminal, the models that are there, and what is wrong.
+"""`python -m glmcore`: chat, models, fine-tuning and the doctor in a terminal.
 
-Exit codes: 0 done, 1 the doctor found a problem, 2 an error of the user's, 130 ended by Ctrl+C.
+Exit codes: 0 done, 1 the doctor or a dry run found a problem, 2 an error of the user's, 130 ended by Ctrl+C,
+143 by SIGTERM. The first of these two only asks a run in its steps to save and stop, which is 0.
 What computes is imported by the command that needs it, so that `--help` comes at once.
 """
 

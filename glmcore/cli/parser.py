@@ -7,6 +7,8 @@ from glmcore.cli.arguments import Parser, add_command, add_help
 from glmcore.cli.chat import add_chat
 from glmcore.cli.doctor import run_doctor
 from glmcore.cli.models import add_models
+from glmcore.cli.predict import add_predict
+from glmcore.cli.train import add_train
 from glmcore.core.i18n import translate
 
 
@@ -19,4 +21,6 @@ def build_parser(language: str) -> argparse.ArgumentParser:
     add_command(commands, "doctor", doctor_help, run_doctor, language)
     add_models(commands, language)
     add_chat(commands, language)
+    add_train(commands, language)
+    add_predict(commands, language)
     return parser

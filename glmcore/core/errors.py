@@ -52,6 +52,10 @@ class EngineError(GlmcoreError, RuntimeError):
     """The engine cannot take or finish a request."""
 
 
+class JobError(GlmcoreError, RuntimeError):
+    """A training or prediction run cannot start or go on."""
+
+
 class StorageError(GlmcoreError, RuntimeError):
     """The database or the disk refused to read or write."""
 

@@ -1,4 +1,1 @@
-"""One fine-tuning run inside its own process: job config, data, adapters, trainer, metrics.
-
-Empty until its issue; the pages and the engine do not need it.
-"""
+"""One fine-tuning run in its own process: from a job file to checkpoints, curves and scored answers."""

@@ -38,7 +38,8 @@ NO_END = (
     "{% if add_generation_prompt %}assistant: {% endif %}"
 )
 END_OF_QUESTIONS = (
-    "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% if m.role == 'user' %}<|end|>{% endif %}{% endfor %}"
+    "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}"
+    "{% if m.role == 'user' %}<|end|>{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 NO_SYSTEM = (

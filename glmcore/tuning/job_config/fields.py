@@ -175,7 +175,7 @@ class TrainingConfig:
     )
     precision: str = _option(
         "auto",
-        mark("number format of the computation; auto: bf16 or fp16 on a GPU, fp32 on a CPU"),
+        mark("number format of the computation; auto: bf16 where the device has it, else fp16 or fp32"),
         choices=("auto", "bf16", "fp16", "fp32"),
     )
     gradient_checkpointing: bool | None = _option(

@@ -1,0 +1,228 @@
+"""One training run, from a checked job to its last checkpoint and results. Runs in a process of its own.
+
+Several processes that `accelerate launch` or `torchrun` started share the work: each comes here, the first
+one prepares the data and writes the files.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from accelerate import PartialState
+from filelock import FileLock, Timeout
+from tensorboardX import SummaryWriter
+from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers.integrations import TensorBoardCallback
+
+from glmcore.core.errors import GlmcoreError, JobError, StorageError
+from glmcore.core.i18n import mark
+from glmcore.core.notes import Note
+from glmcore.core.settings import Settings
+from glmcore.models.loaded import LoadedModel
+from glmcore.models.progress import Progress
+from glmcore.tuning.base import example_builder, load_base, state_of
+from glmcore.tuning.batches import Padding, Rows
+from glmcore.tuning.checkpoints import last_checkpoint, list_checkpoints
+from glmcore.tuning.data.prepared import Prepared, prepare_training
+from glmcore.tuning.generation import answer_settings, text_of
+from glmcore.tuning.job_config import JobConfig, JobFile
+from glmcore.tuning.methods.choose import tune
+from glmcore.tuning.methods.tuned import TunedModel
+from glmcore.tuning.precision import base_dtype, choose_precision
+from glmcore.tuning.probe.asking import ForgettingProbe
+from glmcore.tuning.requests import LossWatch, Requests
+from glmcore.tuning.results import provenance, size_of
+from glmcore.tuning.resume import begin, check_same_data, output_folder
+from glmcore.tuning.run_folder import RunFolder, write_whole
+from glmcore.tuning.run_log import RunLog, StatusFile
+from glmcore.tuning.scores import ScoreTotals, score_pair
+from glmcore.tuning.trainer import TuningTrainer
+from glmcore.tuning.trainer_arguments import training_arguments
+
+RESUMED = mark("Going on from the checkpoint of step {step}.")
+PLATEAU = mark("Ended early: {count} evaluations without a better one.")
+GPU_MULTIPLE = 8  # lengths that tensor cores like
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: "finished" or "stopped"; a run that cannot go on raises."""
+
+    state: str
+    folder: RunFolder
+    step: int
+
+
+def train(job_file: JobFile, settings: Settings, progress: Progress, say: Callable[[Note], None]) -> Outcome:
+    """Train as the job says, from its last whole checkpoint where there is one.
+
+    Args:
+        say: takes what the run's user should know, as it becomes known.
+
+    Raises:
+        GlmcoreError: the run cannot begin or go on; also said in `status.json`.
+    """
+    job = job_file.config
+    state = state_of(job)
+    folder = output_folder(job, job_file.path, settings)
+    with _held(folder) if state.is_main_process else nullcontext():
+        if state.is_main_process:
+            begin(job, folder)
+        state.wait_for_everyone()
+        status = StatusFile(folder, is_writer=state.is_main_process)
+        try:
+            return _Run(job, folder, settings, progress, say, state, status).run()
+        except BaseException as fault:
+            reason = fault.to_dict() if isinstance(fault, GlmcoreError) else {"template": repr(fault)}
+            status.update("failed", reason=reason)
+            raise
+
+
+@contextmanager
+def _held(folder: RunFolder) -> Iterator[None]:
+    """The folder for this run alone."""
+    lock = FileLock(folder.lock)
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as fault:
+        raise JobError(
+            "{path} is in use by another run; wait for its end, or set output_dir to a new folder.",
+            path=folder.path,
+        ) from fault
+    except OSError as fault:
+        raise StorageError(
+            "{path} cannot be written: {fault}; set output_dir to a folder that can be.",
+            path=folder.path,
+            fault=fault.strerror or fault,
+        ) from fault
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@dataclass(slots=True)
+class _Run:
+    job: JobConfig
+    folder: RunFolder
+    settings: Settings
+    progress: Progress
+    say: Callable[[Note], None]
+    state: PartialState
+    status: StatusFile
+
+    def run(self) -> Outcome:
+        job, started = self.job, time.time()
+        self.status.update("preparing")
+        precision = choose_precision(job, self.state.device)
+        loaded = load_base(job, base_dtype(job, precision), self.state, self.settings, self.progress)
+        data = self._prepare(loaded)
+        set_seed(job.devices.seed)  # of the weights that are made new
+        tuned = tune(loaded, job)
+        requests, watch = Requests(self.folder), LossWatch()
+        trainer = self._trainer(tuned, data, precision, [requests, watch])
+        point = last_checkpoint(self.folder)
+        if point is not None:
+            self.say(Note(RESUMED, {"step": point.step}))
+        with requests.listening():
+            done = trainer.train(resume_from_checkpoint=str(point.path) if point else None)
+        if watch.fault is not None:
+            raise watch.fault
+        state = "stopped" if requests.was_stopped else "finished"
+        if trainer.is_on_plateau:
+            self.say(Note(PLATEAU, {"count": job.evaluation.plateau_evaluations}))
+        self._write_results(state, tuned, data, done, trainer, time.time() - started)
+        self.status.update(state, step=done.global_step, eta_seconds=0.0, reason=None)
+        return Outcome(state, self.folder, done.global_step)
+
+    def _prepare(self, loaded: LoadedModel) -> Prepared:
+        """The first process prepares, the others read what it wrote."""
+        with self.state.main_process_first():
+            data = prepare_training(
+                self.job.data,
+                example_builder(self.job, loaded),
+                loaded.template_hash,
+                self.job.devices.seed,
+                self.folder.prepared,
+                self.progress,
+            )
+        check_same_data(data.report, self.folder)
+        if self.state.is_main_process:
+            write_whole(self.folder.data_report, data.report.to_dict())
+            for note in (*loaded.notes, *data.report.notes):
+                self.say(note)
+        return data
+
+    def _trainer(
+        self, tuned: TunedModel, data: Prepared, precision: str, callbacks: list[TrainerCallback]
+    ) -> TuningTrainer:
+        job, loaded = self.job, tuned.loaded
+        evaluates = bool(job.evaluation.evaluate_every_steps) and data.validation is not None
+        answers = answer_settings(loaded, job)
+        callbacks = [RunLog(self.folder, self.status, str(self.state.device)), *callbacks]
+        if job.evaluation.forgetting_probe:
+            callbacks.append(ForgettingProbe(loaded, self.folder))
+        if job.saving.tensorboard:
+            callbacks.append(TensorBoardCallback(SummaryWriter(str(self.folder.tensorboard))))
+        score = None
+        if evaluates and data.validation and job.evaluation.predict_with_generate:
+            score = _scorer(loaded, data.validation["answer"])
+        trainer = TuningTrainer(
+            tuned,
+            self.folder,
+            answers=answers,
+            best_metric=job.evaluation.best_metric,
+            patience=job.evaluation.plateau_evaluations,
+            keep_checkpoints=job.saving.keep_checkpoints,
+            score=score,
+            args=training_arguments(job, self.folder, tuned, precision, self.state, evaluates=evaluates),
+            train_dataset=Rows(data.train),
+            eval_dataset=Rows(data.validation, with_prompts=score is not None) if evaluates else None,
+            data_collator=Padding(answers.pad_id, GPU_MULTIPLE if self.state.device.type == "cuda" else 1),
+            callbacks=callbacks,
+        )
+        trainer.remove_callback(PrinterCallback)  # the points go to their file
+        return trainer
+
+    def _write_results(
+        self, state: str, tuned: TunedModel, data: Prepared, done: Any, trainer: TuningTrainer, seconds: float
+    ) -> None:
+        if not self.state.is_main_process:
+            return
+        found = {
+            "state": state,
+            "step": done.global_step,
+            "train_loss": done.training_loss,
+            "seconds": round(seconds, 1),
+            "tokens_seen": trainer.state.num_input_tokens_seen,
+            "answers": trainer.answers.description,
+            "checkpoints": [
+                {
+                    "step": one.step,
+                    "is_best": one.is_best,
+                    "metrics": dict(one.metrics),
+                }
+                for one in list_checkpoints(self.folder)
+            ],
+            **size_of(tuned),
+            **provenance(self.job, data.report.files, str(self.state.device)),
+        }
+        write_whole(self.folder.results, found)
+
+
+def _scorer(
+    loaded: LoadedModel, labels: Sequence[str]
+) -> Callable[[Sequence[Sequence[int]], Sequence[int]], dict[str, float]]:
+    """Scores generated ids against the answers of their rows."""
+
+    def score(answers: Sequence[Sequence[int]], rows: Sequence[int]) -> dict[str, float]:
+        totals = ScoreTotals()
+        for ids, row in zip(answers, rows, strict=True):
+            prediction, label = text_of(loaded, ids), labels[row]
+            totals.add(score_pair(prediction, label), prediction, label)
+        return {name: value for name, value in totals.to_dict().items() if not isinstance(value, str)}
+
+    return score
