@@ -23,7 +23,7 @@ import sys, threading, time
 from pathlib import Path
 from glmcore.core.settings import load_settings
 from glmcore.models.loading import load_model
-from glmcore.tuning.base import example_builder
+from glmcore.tuning.training.base import example_builder
 from glmcore.tuning.data.prepared import prepare_training
 from glmcore.tuning.job_config import read_job
 
@@ -85,7 +85,7 @@ def _make_rows(path: Path, count: int) -> Path:
 
 def _measure_steps(folder: Path) -> Iterator[Measurement]:
     """Both take turns, on rows of one length, so that every step is the same work."""
-    from glmcore.tuning.training import train
+    from glmcore.tuning.training.train import train
 
     rows = [
         {"prompt": f"Customer: where is my parcel, order {number}?", "response": "Topic: delivery\n" * 8}
@@ -131,9 +131,9 @@ def _bare_loop(job, run: Path) -> list[float]:
     from torch.utils.data import DataLoader
 
     from glmcore.models.loading import load_model
-    from glmcore.tuning.base import state_of
-    from glmcore.tuning.batches import Padding, Rows
-    from glmcore.tuning.precision import base_dtype, choose_precision
+    from glmcore.tuning.training.base import state_of
+    from glmcore.tuning.training.batches import Padding, Rows
+    from glmcore.tuning.training.precision import base_dtype, choose_precision
 
     precision = choose_precision(job, state_of(job).device)
     loaded = load_model(job.model.base_model, dtype=base_dtype(job, precision), settings=load_settings())

@@ -37,7 +37,7 @@ def add_predict(commands: Commands, language: str) -> None:
     group = predict.add_argument_group(_("Options"))
     checkpoint_help = _("best, last, base (not tuned), checkpoint-N of the run, or a folder; best by default")
     group.add_argument("--checkpoint", metavar="NAME", default="best", help=checkpoint_help)
-    output_help = _("where to write; by default a folder of the run")
+    output_help = _("where to make a folder for the answers; by default in the run's")
     group.add_argument("--output", metavar="FOLDER", type=Path, help=output_help)
     compare_help = _("answer with the base model too, and show the difference")
     group.add_argument("--compare-base", action="store_true", help=compare_help)
@@ -61,7 +61,7 @@ def run_predict(arguments: argparse.Namespace, settings: Settings, language: str
         )
         done = [answer(arguments.checkpoint, output=output)]
         if arguments.compare_base:
-            done.insert(0, answer(BASE, output=output / BASE if output else None))
+            done.insert(0, answer(BASE, output=output))
     print(_score_table([one.results for one in done], language))
     print(_how_made(done[-1].results, language))
     for one in done:

@@ -15,8 +15,8 @@ from glmcore.core.errors import GlmcoreError
 from glmcore.core.i18n import translate
 from glmcore.core.settings import Settings
 from glmcore.tuning.job_config import JobFile, read_job
-from glmcore.tuning.launch import launch_command, needs_launcher
-from glmcore.tuning.resume import output_folder
+from glmcore.tuning.planning.launch import launch_command, needs_launcher
+from glmcore.tuning.resume import check_folder, output_folder
 from glmcore.tuning.run import ENDED_BY_SIGNAL, is_launched, quiet_libraries, run_job, split_arguments
 from glmcore.tuning.run_folder import RunFolder, read_whole, write_whole
 
@@ -44,7 +44,7 @@ def run_train(arguments: argparse.Namespace, settings: Settings, language: str) 
 
 def _show_dry_run(job_file: JobFile, overrides: Sequence[str], settings: Settings, language: str) -> int:
     quiet_libraries()
-    from glmcore.tuning.dry_run import dry_run
+    from glmcore.tuning.planning.dry_run import dry_run
 
     with shown_work(language) as (progress, _):
         found = dry_run(job_file, settings, progress, overrides)
@@ -59,6 +59,7 @@ def _launch(job_file: JobFile, overrides: Sequence[str], settings: Settings) -> 
         GlmcoreError: the one that ended the run, after what its processes had to say.
     """
     folder = output_folder(job_file.config, job_file.path, settings)
+    check_folder(job_file.config, folder)  # here, where a launcher's own report does not follow
     command, environment = launch_command(job_file.config, job_file.path, overrides)
     child = _Child(command, environment, folder)
     code = child.wait()

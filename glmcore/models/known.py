@@ -15,7 +15,7 @@ def load_known(path: Path, dtype: str, placement: Placement, bits: int | None, o
     """The model of a folder or a .gguf file."""
     import torch
 
-    quantization = _bitsandbytes(bits) if bits else None
+    quantization = _bitsandbytes(bits, getattr(torch, dtype)) if bits else None
     options: dict[str, Any] = {"quantization_config": quantization} if quantization else {}
     if "disk" in placement.devices:
         options["offload_folder"] = str(offload.path)
@@ -73,10 +73,17 @@ def check_bitsandbytes() -> None:
         )
 
 
-def _bitsandbytes(bits: int) -> Any:
+def _bitsandbytes(bits: int, dtype: Any) -> Any:
+    """4 bits as QLoRA has them (Dettmers et al. 2023, arXiv:2305.14314): nf4, its scales quantized too."""
     from transformers import BitsAndBytesConfig
 
-    return BitsAndBytesConfig(load_in_8bit=bits == 8, load_in_4bit=bits == 4)
+    return BitsAndBytesConfig(
+        load_in_8bit=bits == 8,
+        load_in_4bit=bits == 4,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
 
 
 def _source(path: Path) -> tuple[str, dict[str, str]]:

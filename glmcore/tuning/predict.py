@@ -21,18 +21,18 @@ from glmcore.models.adapters.folders import is_adapter
 from glmcore.models.loaded import LoadedModel
 from glmcore.models.loading import load_model
 from glmcore.models.progress import Progress
-from glmcore.tuning.base import example_builder, load_base, state_of
-from glmcore.tuning.batches import Padding, Rows
 from glmcore.tuning.checkpoints import list_checkpoints
 from glmcore.tuning.data.prepared import prepare_test
-from glmcore.tuning.generation import AnswerSettings, answer_settings, generate_answers, text_of
 from glmcore.tuning.job_config import JobConfig, JobFile
-from glmcore.tuning.losses import answer_losses
-from glmcore.tuning.precision import base_dtype, choose_precision
-from glmcore.tuning.results import provenance
 from glmcore.tuning.resume import output_folder
 from glmcore.tuning.run_folder import LineFile, RunFolder, write_whole
 from glmcore.tuning.scores import RowScores, ScoreTotals, perplexity, score_pair
+from glmcore.tuning.training.base import example_builder, load_base, state_of
+from glmcore.tuning.training.batches import Padding, Rows
+from glmcore.tuning.training.generation import AnswerSettings, answer_settings, generate_answers, text_of
+from glmcore.tuning.training.losses import answer_losses
+from glmcore.tuning.training.precision import base_dtype, choose_precision
+from glmcore.tuning.training.results import provenance
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -63,7 +63,7 @@ def predict(
 
     Args:
         checkpoint: "best", "last" or a name such as "checkpoint-3000" of the job's run, "base", or a folder.
-        output: where to write; by default a folder of the run named after the checkpoint.
+        output: where to make a folder named after the checkpoint; by default in that of the run.
 
     Raises:
         NotFoundError: there is no such checkpoint.
@@ -85,7 +85,7 @@ def predict(
         **provenance(job, (report,), loaded.device),
     }
     name = f"{found.name if found else BASE}-{_key(made_by, found)}"
-    folder = output or run.predictions / name
+    folder = (output or run.predictions) / name
     work = _Work(loaded, answers, job.evaluation.per_device_eval_batch_size, rows, folder, progress)
     results = made_by | work.run(say)
     write_whole(folder / RESULTS_FILE, results)

@@ -1,8 +1,13 @@
 """Where a run begins: at its first step, or at its last whole checkpoint. Reads no weights."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from glmcore.core.errors import ConfigError
+from filelock import FileLock, Timeout
+
+from glmcore.core.errors import ConfigError, JobError, StorageError
 from glmcore.core.settings import Settings
 from glmcore.tuning.checkpoints import Checkpoint, last_checkpoint, remove_unfinished
 from glmcore.tuning.data.report import DataReport
@@ -52,11 +57,13 @@ def begin(job: JobConfig, folder: RunFolder) -> Checkpoint | None:
     Raises:
         ConfigError: the folder is another run's, or the run has finished.
     """
-    if folder.path.is_dir() and any(folder.path.iterdir()):
-        _check_same_run(job, folder)
-    write_job(job, folder.job_file)  # first: by it the folder is known as a run's
+    check_folder(job, folder)
+    named = replace(job, saving=replace(job.saving, output_dir=folder.path))  # wherever it is read from
+    write_job(named, folder.job_file)  # first: by it the folder is known as a run's
     folder.checkpoints.mkdir(exist_ok=True)
     remove_unfinished(folder)
+    for left in folder.path.glob(".*.json.*"):  # half-written by a process that was killed
+        left.unlink(missing_ok=True)
     for request in (folder.stop_request, folder.save_request):  # meant for a process that is gone
         request.unlink(missing_ok=True)
     return last_checkpoint(folder)
@@ -75,9 +82,13 @@ def check_same_data(report: DataReport, folder: RunFolder) -> None:
         )
 
 
-def _check_same_run(job: JobConfig, folder: RunFolder) -> None:
+def check_folder(job: JobConfig, folder: RunFolder) -> None:
+    """Raises ConfigError where a folder is another run's, or the run in it has finished."""
+    if not folder.path.is_dir():
+        return
     if not folder.job_file.is_file():
         before = {folder.status.name, folder.stop_request.name, folder.save_request.name, "log.txt"}
+        before |= {folder.prepared.name, folder.predictions.name}  # of the base model's predictions
         if all(path.name in before or path.name.startswith(".") for path in folder.path.iterdir()):
             return  # the queue's, or of a process that was killed at once
         raise ConfigError(
@@ -106,3 +117,27 @@ def _check_same_run(job: JobConfig, folder: RunFolder) -> None:
             path=folder.path,
             step=status.get("step"),
         )
+
+
+@contextmanager
+def held(folder: RunFolder) -> Iterator[None]:
+    """The folder for this run alone."""
+    lock = FileLock(folder.lock)
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as fault:
+        raise JobError(
+            "{path} is in use by another run; wait for its end, or set output_dir to a new folder.",
+            path=folder.path,
+        ) from fault
+    except OSError as fault:
+        raise StorageError(
+            "{path} cannot be written: {fault}; set output_dir to a folder that can be.",
+            path=folder.path,
+            fault=fault.strerror or fault,
+        ) from fault
+    try:
+        yield
+    finally:
+        lock.release()

@@ -69,7 +69,7 @@ def run_job(
         say(note)
     with _ended_by_signals(language):
         quiet_libraries()
-        from glmcore.tuning.training import train
+        from glmcore.tuning.training.train import train
 
         outcome = train(job_file, settings, progress, say)
         _leave_the_others()

@@ -100,7 +100,7 @@ def job_file(folder: Path, base: str | Path, method: str = "lora", needs="train_
 
 def run(folder: Path, base: str | Path = "llama", method: str = "lora", said=None, **values):
     """Train; `said` collects the notes."""
-    from glmcore.tuning.training import train
+    from glmcore.tuning.training.train import train
 
     settings = Settings(home=folder / "home", allow_hub=False)
     notes = [] if said is None else said
@@ -116,7 +116,7 @@ def killed_after(monkeypatch, batches: int):
     """A run in it breaks off when its model has learnt so many batches; a step may be half done."""
     import pytest
 
-    from glmcore.tuning.trainer import TuningTrainer
+    from glmcore.tuning.training.trainer import TuningTrainer
 
     done = 0
     original = TuningTrainer.training_step
@@ -137,7 +137,7 @@ def killed_after(monkeypatch, batches: int):
 @contextmanager
 def watched_tuning(monkeypatch):
     """Takes what the runs in it tune: model and learnt weights as they are in memory."""
-    from glmcore.tuning import training
+    from glmcore.tuning.training import train as training
 
     seen = []
     original = training.tune
@@ -153,7 +153,7 @@ def watched_tuning(monkeypatch):
 
 def evaluate_as(monkeypatch, loss_at) -> None:
     """Every evaluation finds `loss_at(step)`."""
-    from glmcore.tuning.trainer import TuningTrainer
+    from glmcore.tuning.training.trainer import TuningTrainer
 
     def evaluate(self, *args, **options):
         metrics = {"eval_loss": loss_at(self.state.global_step)}

@@ -26,6 +26,7 @@ class ExampleFile:
                 "number": pyarrow.int64(),
                 "ids": pyarrow.list_(pyarrow.int32()),
                 "learnt": pyarrow.list_(pyarrow.int32()),  # start and stop of each span
+                "earlier": pyarrow.large_string(),
                 "prompt": pyarrow.large_string(),
                 "answer": pyarrow.large_string(),
             }
@@ -58,6 +59,7 @@ class ExampleFile:
             "number": [example.number for example in self._waiting],
             "ids": [example.ids for example in self._waiting],
             "learnt": [[end for span in example.learnt for end in span] for example in self._waiting],
+            "earlier": [example.earlier for example in self._waiting],
             "prompt": [example.prompt for example in self._waiting],
             "answer": [example.answer for example in self._waiting],
         }

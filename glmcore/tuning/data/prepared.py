@@ -36,7 +36,7 @@ READING = mark("Reading the data")
 COMPARING = mark("Comparing training and validation rows")
 ROWS_FILE, REPORT_FILE = "rows.arrow", "report.json"
 ROWS_AT_ONCE = 1000
-VERSION = 1  # of what is written; another number makes old files useless
+VERSION = 2  # of what is written; another number makes old files useless
 SETTINGS = (  # of the job, that the examples of a file depend on
     "prompt_column",
     "response_column",
@@ -214,11 +214,11 @@ def _compared(
 
 
 def _iter_texts(examples: "Dataset") -> Iterator[tuple[int, str]]:
-    """Row number, and last question and answer."""
-    texts = examples.select_columns(["number", "prompt", "answer"])
-    for batch in texts.iter(ROWS_AT_ONCE):
-        for number, prompt, answer in zip(batch["number"], batch["prompt"], batch["answer"], strict=True):
-            yield number, f"{prompt}\n{answer}"
+    """Row number and text of each example."""
+    names = ["number", "earlier", "prompt", "answer"]
+    for batch in examples.select_columns(names).iter(ROWS_AT_ONCE):
+        for number, *parts in zip(*(batch[name] for name in names), strict=True):
+            yield number, "\n".join(part for part in parts if part)
 
 
 def _hash(text: str) -> int:

@@ -24,6 +24,7 @@ class Example:
     number: int  # of the row that it is from
     ids: list[int]
     learnt: tuple[tuple[int, int], ...]
+    earlier: str  # what was said before the last question
     prompt: str  # the last question
     answer: str
     whole_prompt_length: int  # before anything was cut
@@ -112,6 +113,7 @@ class ExampleBuilder:
             number=number,
             ids=made.ids[:limit],
             learnt=(*earlier, (start, limit)),
+            earlier="\n".join(message.content for message in messages[:-2] if message.role != "system"),
             prompt=messages[-2].content if len(messages) > 1 else "",
             answer=messages[-1].content,
             whole_prompt_length=whole_prompt,

@@ -9,11 +9,11 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from glmcore.core.messages import Message
 from glmcore.models.loaded import LoadedModel
-from glmcore.tuning.batches import IGNORED, Padding, pad_prompts
-from glmcore.tuning.generation import AnswerSettings, generate_answers, pad_id_of, text_of
-from glmcore.tuning.losses import answer_losses
 from glmcore.tuning.probe.questions import Question, load_questions
 from glmcore.tuning.run_folder import LineFile, RunFolder
+from glmcore.tuning.training.batches import IGNORED, Padding, pad_prompts
+from glmcore.tuning.training.generation import AnswerSettings, generate_answers, pad_id_of, text_of
+from glmcore.tuning.training.losses import answer_losses
 
 BATCH = 8
 ANSWER_TOKENS = 32  # enough to see whether the question was understood

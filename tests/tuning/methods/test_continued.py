@@ -9,8 +9,8 @@ from glmcore.core.errors import GlmcoreError, ModelLoadError
 from glmcore.core.settings import Settings
 from glmcore.models import load_model
 from glmcore.models.native.prefix import PrefixEncoder, cache_shape
-from glmcore.tuning.batches import Padding
-from glmcore.tuning.losses import answer_losses
+from glmcore.tuning.training.batches import Padding
+from glmcore.tuning.training.losses import answer_losses
 from tests.models import reference
 from tests.models.adapters.making import make_lora, make_peft_prefix
 from tests.models.original_folders import make_original
@@ -52,7 +52,7 @@ def loss_of_rows(loaded, folder):
     """The mean loss of the tokens that the only batch of a run teaches."""
     from datasets import Dataset
 
-    from glmcore.tuning.batches import Rows
+    from glmcore.tuning.training.batches import Rows
 
     (arrow,) = (folder / "run" / "prepared").rglob("rows.arrow")
     rows = Rows(Dataset.from_file(str(arrow)))

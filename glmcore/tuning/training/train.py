@@ -4,44 +4,50 @@ Several processes that `accelerate launch` or `torchrun` started share the work:
 one prepares the data and writes the files.
 """
 
+import errno
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from accelerate import PartialState
-from filelock import FileLock, Timeout
 from tensorboardX import SummaryWriter
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from transformers.integrations import TensorBoardCallback
 
-from glmcore.core.errors import GlmcoreError, JobError, StorageError
+from glmcore.core.errors import GlmcoreError, JobError, NotEnoughMemoryError, StorageError
 from glmcore.core.i18n import mark
 from glmcore.core.notes import Note
 from glmcore.core.settings import Settings
 from glmcore.models.loaded import LoadedModel
 from glmcore.models.progress import Progress
-from glmcore.tuning.base import example_builder, load_base, state_of
-from glmcore.tuning.batches import Padding, Rows
 from glmcore.tuning.checkpoints import last_checkpoint, list_checkpoints
 from glmcore.tuning.data.prepared import Prepared, prepare_training
-from glmcore.tuning.generation import answer_settings, text_of
 from glmcore.tuning.job_config import JobConfig, JobFile
 from glmcore.tuning.methods.choose import tune
 from glmcore.tuning.methods.tuned import TunedModel
-from glmcore.tuning.precision import base_dtype, choose_precision
+from glmcore.tuning.planning.disk import check_disk
+from glmcore.tuning.planning.memory import check_memory, estimate_memory, longest_row
+from glmcore.tuning.planning.outline import Outline, read_outline
+from glmcore.tuning.planning.steps import count_steps
 from glmcore.tuning.probe.asking import ForgettingProbe
-from glmcore.tuning.requests import LossWatch, Requests
-from glmcore.tuning.results import provenance, size_of
-from glmcore.tuning.resume import begin, check_same_data, output_folder
+from glmcore.tuning.resume import begin, check_same_data, held, output_folder
 from glmcore.tuning.run_folder import RunFolder, write_whole
-from glmcore.tuning.run_log import RunLog, StatusFile
 from glmcore.tuning.scores import ScoreTotals, score_pair
-from glmcore.tuning.trainer import TuningTrainer
-from glmcore.tuning.trainer_arguments import training_arguments
+from glmcore.tuning.training.arguments import training_arguments
+from glmcore.tuning.training.base import example_builder, load_base, state_of
+from glmcore.tuning.training.batches import Padding, Rows
+from glmcore.tuning.training.generation import answer_settings, text_of
+from glmcore.tuning.training.precision import base_dtype, choose_precision
+from glmcore.tuning.training.requests import LossWatch, Requests
+from glmcore.tuning.training.results import provenance, size_of
+from glmcore.tuning.training.run_log import RunLog, StatusFile
+from glmcore.tuning.training.trainer import TuningTrainer
 
 RESUMED = mark("Going on from the checkpoint of step {step}.")
+BROKE_OFF = mark("The run broke off, which is a fault of this program: {fault}.")
 PLATEAU = mark("Ended early: {count} evaluations without a better one.")
 GPU_MULTIPLE = 8  # lengths that tensor cores like
 
@@ -67,41 +73,41 @@ def train(job_file: JobFile, settings: Settings, progress: Progress, say: Callab
     job = job_file.config
     state = state_of(job)
     folder = output_folder(job, job_file.path, settings)
-    with _held(folder) if state.is_main_process else nullcontext():
+    with held(folder) if state.is_main_process else nullcontext():
         if state.is_main_process:
             begin(job, folder)
         state.wait_for_everyone()
         status = StatusFile(folder, is_writer=state.is_main_process)
         try:
             return _Run(job, folder, settings, progress, say, state, status).run()
-        except BaseException as fault:
-            reason = fault.to_dict() if isinstance(fault, GlmcoreError) else {"template": repr(fault)}
-            status.update("failed", reason=reason)
+        except KeyboardInterrupt:
+            status.update("stopped")
             raise
+        except Exception as fault:
+            told = explained(fault, folder)
+            with suppress(OSError):  # the disk may be what is full
+                status.update("failed", reason=(told or JobError(BROKE_OFF, fault=repr(fault))).to_dict())
+            if told is None or told is fault:
+                raise
+            raise told from fault
 
 
-@contextmanager
-def _held(folder: RunFolder) -> Iterator[None]:
-    """The folder for this run alone."""
-    lock = FileLock(folder.lock)
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout as fault:
-        raise JobError(
-            "{path} is in use by another run; wait for its end, or set output_dir to a new folder.",
-            path=folder.path,
-        ) from fault
-    except OSError as fault:
-        raise StorageError(
-            "{path} cannot be written: {fault}; set output_dir to a folder that can be.",
-            path=folder.path,
-            fault=fault.strerror or fault,
-        ) from fault
-    try:
-        yield
-    finally:
-        lock.release()
+def explained(fault: Exception, folder: RunFolder) -> GlmcoreError | None:
+    """A fault in one of our sentences, memory and disk that ran out among them; None for faults of ours."""
+    if isinstance(fault, GlmcoreError):
+        return fault
+    if isinstance(fault, (MemoryError, torch.OutOfMemoryError)):
+        return NotEnoughMemoryError(
+            "Memory ran out while training; lower per_device_train_batch_size or max_input_length, or set "
+            "gradient_checkpointing. The last checkpoint is kept."
+        )
+    if isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(
+            "The disk of {folder} is full; free some space and start the run again: it goes on from its last "
+            "whole checkpoint.",
+            folder=folder.path,
+        )
+    return None
 
 
 @dataclass(slots=True)
@@ -118,11 +124,11 @@ class _Run:
         job, started = self.job, time.time()
         self.status.update("preparing")
         precision = choose_precision(job, self.state.device)
+        data = self._prepare()
         loaded = load_base(job, base_dtype(job, precision), self.state, self.settings, self.progress)
-        data = self._prepare(loaded)
         set_seed(job.devices.seed)  # of the weights that are made new
         tuned = tune(loaded, job)
-        requests, watch = Requests(self.folder), LossWatch()
+        requests, watch = Requests(self.folder, self.say), LossWatch()
         trainer = self._trainer(tuned, data, precision, [requests, watch])
         point = last_checkpoint(self.folder)
         if point is not None:
@@ -138,23 +144,33 @@ class _Run:
         self.status.update(state, step=done.global_step, eta_seconds=0.0, reason=None)
         return Outcome(state, self.folder, done.global_step)
 
-    def _prepare(self, loaded: LoadedModel) -> Prepared:
-        """The first process prepares, the others read what it wrote."""
+    def _prepare(self) -> Prepared:
+        """The data, and whether the run fits; no weights are read before both are certain.
+
+        The first process prepares, the others read what it wrote.
+        """
         with self.state.main_process_first():
+            outline = read_outline(self.job, self.settings, self.progress)
             data = prepare_training(
                 self.job.data,
-                example_builder(self.job, loaded),
-                loaded.template_hash,
+                example_builder(self.job, outline.loaded),
+                outline.loaded.template_hash,
                 self.job.devices.seed,
                 self.folder.prepared,
                 self.progress,
             )
-        check_same_data(data.report, self.folder)
-        if self.state.is_main_process:
-            write_whole(self.folder.data_report, data.report.to_dict())
-            for note in (*loaded.notes, *data.report.notes):
-                self.say(note)
+            if self.state.is_main_process:
+                self._check(outline, data)
         return data
+
+    def _check(self, outline: Outline, data: Prepared) -> None:
+        check_same_data(data.report, self.folder)
+        estimate = estimate_memory(self.job, outline, longest_row(data.report))
+        check_memory(estimate)
+        check_disk(self.job, estimate, count_steps(self.job, len(data.train)).total, self.folder)
+        write_whole(self.folder.data_report, data.report.to_dict())
+        for note in (*outline.loaded.notes, *data.report.notes):
+            self.say(note)
 
     def _trainer(
         self, tuned: TunedModel, data: Prepared, precision: str, callbacks: list[TrainerCallback]

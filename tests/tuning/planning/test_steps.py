@@ -3,7 +3,7 @@
 import pytest
 
 from glmcore.tuning.job_config import DeviceConfig, JobConfig, TrainingConfig
-from glmcore.tuning.steps import Steps, count_steps
+from glmcore.tuning.planning.steps import Steps, count_steps
 from tests.tuning.running import job_file, run
 
 pytestmark = pytest.mark.usefixtures("one_thread")

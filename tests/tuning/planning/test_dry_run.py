@@ -9,8 +9,8 @@ from filelock import FileLock
 from glmcore.core.errors import ConfigError, DataError, JobError, NotEnoughMemoryError, StorageError
 from glmcore.core.settings import Settings
 from glmcore.models.places.devices import Device
-from glmcore.tuning import outline
-from glmcore.tuning.dry_run import dry_run
+from glmcore.tuning.planning import outline
+from glmcore.tuning.planning.dry_run import dry_run
 from tests.tuning.running import BASES, job_file, read_json, run, write_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -17,11 +17,12 @@ from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.integrations.fsdp import is_fsdp_managed_module
 from transformers.trainer_pt_utils import nested_detach
 
-from glmcore.tuning.batches import IGNORED, PROMPT_KEYS
 from glmcore.tuning.checkpoints import NAME, mark_whole, read_marker, remove_oldest
-from glmcore.tuning.generation import AnswerSettings, generate_answers
 from glmcore.tuning.methods.tuned import TunedModel
 from glmcore.tuning.run_folder import RunFolder
+from glmcore.tuning.training.batches import IGNORED, PROMPT_KEYS
+from glmcore.tuning.training.generation import AnswerSettings, generate_answers
+from glmcore.tuning.training.losses import answer_losses
 
 LOWER_IS_BETTER = "loss"
 
@@ -139,12 +140,25 @@ class TuningTrainer(Seq2SeqTrainer):
 
     # --- evaluation
 
+    def evaluation_loop(self, *args: Any, **options: Any) -> Any:
+        """With a loss over all learnt tokens, whatever the size of the batches they came in."""
+        self._evaluated = torch.zeros(2, dtype=torch.float64)
+        found = super().evaluation_loop(*args, **options)
+        total, count = self.accelerator.reduce(self._evaluated.to(self.args.device), "sum").tolist()
+        for name in found.metrics:
+            if name.endswith("_loss"):
+                found.metrics[name] = total / count
+        return found
+
     def prediction_step(
         self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, *args: Any, **options: Any
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Loss, the ids of generated answers (B, max_new_tokens) and the numbers of their rows (B, 1)."""
         prompts = self._prepare_input({key: inputs.pop(key) for key in PROMPT_KEYS if key in inputs})
-        loss, _, _ = super().prediction_step(model, inputs, prediction_loss_only=True)
+        with self.compute_loss_context_manager():
+            sums_B, counts_B = answer_losses(model, inputs)
+        self._evaluated += torch.stack([sums_B.double().sum(), counts_B.sum()])
+        loss = (sums_B.sum() / counts_B.sum()).to(self.args.device)
         if prediction_loss_only or not prompts:
             return loss, None, None
         is_sharded = is_deepspeed_zero3_enabled() or is_fsdp_managed_module(self.model)

@@ -4,7 +4,7 @@ import json
 import math
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,8 +12,11 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from glmcore.core.errors import JobError
+from glmcore.core.i18n import mark
+from glmcore.core.notes import Note
 from glmcore.tuning.run_folder import RunFolder
 
+STOPPING = mark("The run saves a checkpoint and ends after this step.")
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 ZERO_LOSSES = 3  # in a row; a real loss is never exactly 0
 NOTHING, SAVE, STOP_AND_SAVE, STOP = range(4)
@@ -26,8 +29,8 @@ class Requests(TrainerCallback):
     at once).
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
+    def __init__(self, folder: RunFolder, say: Callable[[Note], None] = lambda _: None) -> None:
+        self._folder, self._say = folder, say
         self._signal: int | None = None
         self.was_stopped = False
 
@@ -76,6 +79,7 @@ class Requests(TrainerCallback):
         if number == signal.SIGINT and self._signal is not None:
             raise KeyboardInterrupt
         self._signal = number
+        self._say(Note(STOPPING))
 
 
 class LossWatch(TrainerCallback):

@@ -10,11 +10,11 @@ from glmcore.core.i18n import translate_error
 from glmcore.core.settings import Settings
 from glmcore.models.catalog import FAMILIES
 from glmcore.models.places.devices import GIB, Device
-from glmcore.tuning import memory
 from glmcore.tuning.job_config import JobConfig
-from glmcore.tuning.memory import check_memory, estimate_memory
-from glmcore.tuning.outline import Outline, read_outline
-from glmcore.tuning.sizes import ModelSizes, sizes_of
+from glmcore.tuning.planning import memory
+from glmcore.tuning.planning.memory import check_memory, estimate_memory
+from glmcore.tuning.planning.outline import Outline, read_outline
+from glmcore.tuning.planning.sizes import ModelSizes, sizes_of
 from tests.sources import ROOT
 from tests.tuning.running import BASES, METHODS, job_file
 

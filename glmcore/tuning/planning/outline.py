@@ -11,8 +11,8 @@ from glmcore.models.loading import find_blueprint, load_outline
 from glmcore.models.places.devices import Device, choose_device, describe_devices
 from glmcore.models.progress import Progress
 from glmcore.tuning.job_config.fields import JobConfig
-from glmcore.tuning.precision import base_dtype, choose_precision
-from glmcore.tuning.sizes import ModelSizes, sizes_of
+from glmcore.tuning.planning.sizes import ModelSizes, sizes_of
+from glmcore.tuning.training.precision import base_dtype, choose_precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ from glmcore.core.i18n import mark, translate, translate_error
 from glmcore.core.notes import Note
 from glmcore.models.places.devices import GIB
 from glmcore.tuning.data.report import DataReport, FileReport
-from glmcore.tuning.memory import PARTS, MemoryEstimate
+from glmcore.tuning.planning.memory import PARTS, MemoryEstimate
+from glmcore.tuning.planning.steps import Steps
 from glmcore.tuning.preview import PreviewRow, shown_pieces
-from glmcore.tuning.steps import Steps
 
 HEADINGS = {
     "job": mark("The job"),

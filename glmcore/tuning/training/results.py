@@ -38,4 +38,6 @@ def device_name(device: str) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -6,7 +6,7 @@ import pytest
 
 from glmcore.core.errors import ConfigError
 from glmcore.tuning.job_config import DeviceConfig, JobConfig
-from glmcore.tuning.sharing import Sharing, sharing_of
+from glmcore.tuning.planning.sharing import Sharing, sharing_of
 from tests.sources import ROOT
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from glmcore.tuning.job_config import DeviceConfig, JobConfig
-from glmcore.tuning.launch import launch_command, needs_launcher, shown
+from glmcore.tuning.planning.launch import launch_command, needs_launcher, shown
 
 FILE = Path("my jobs/job.yaml")
 CONFIG = Path("configs/accelerate/fsdp.yaml")

@@ -10,8 +10,8 @@ import torch
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from glmcore.core.errors import JobError
-from glmcore.tuning.requests import LossWatch, Requests
 from glmcore.tuning.run_folder import RunFolder
+from glmcore.tuning.training.requests import LossWatch, Requests
 from tests.tuning.running import (
     assert_same_tensors,
     checkpoint,
@@ -32,7 +32,7 @@ LONG = {"max_steps": 6, "save_every_steps": 100, "lr_scheduler_type": "constant"
 @pytest.fixture
 def at_step(monkeypatch):
     """Something is done in the middle of a step of the next runs, once."""
-    from glmcore.tuning.trainer import TuningTrainer
+    from glmcore.tuning.training.trainer import TuningTrainer
 
     def at(step, action):
         original = TuningTrainer.training_step
@@ -127,7 +127,7 @@ def test_a_second_interrupt_ends_at_once(at_step, tmp_path):
 
 def spoil_loss(monkeypatch, at, value):
     """From a step on the loss is this."""
-    from glmcore.tuning.trainer import TuningTrainer
+    from glmcore.tuning.training.trainer import TuningTrainer
 
     original = TuningTrainer.compute_loss
 
@@ -156,7 +156,7 @@ def test_a_loss_that_is_no_number_ends_the_run_before_it_is_saved(value, every, 
 
 def test_a_gradient_that_is_no_number_ends_the_run_before_it_is_saved(monkeypatch, tmp_path):
     """Finite losses may have infinite gradients, which spoil every weight in one step."""
-    from glmcore.tuning.trainer import TuningTrainer
+    from glmcore.tuning.training.trainer import TuningTrainer
 
     original = TuningTrainer.training_step
 

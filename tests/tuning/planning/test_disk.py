@@ -9,9 +9,9 @@ from glmcore.core.errors import StorageError
 from glmcore.core.settings import Settings
 from glmcore.models.places.devices import GIB
 from glmcore.tuning.checkpoints import mark_whole
-from glmcore.tuning.disk import check_disk, checkpoint_bytes
-from glmcore.tuning.memory import estimate_memory
-from glmcore.tuning.outline import read_outline
+from glmcore.tuning.planning.disk import check_disk, checkpoint_bytes
+from glmcore.tuning.planning.memory import estimate_memory
+from glmcore.tuning.planning.outline import read_outline
 from glmcore.tuning.run_folder import RunFolder
 from tests.tuning.running import job_file
 

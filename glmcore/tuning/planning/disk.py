@@ -9,7 +9,7 @@ from glmcore.core.errors import StorageError
 from glmcore.models.places.devices import GIB
 from glmcore.tuning.checkpoints import list_checkpoints
 from glmcore.tuning.job_config.fields import JobConfig
-from glmcore.tuning.memory import MemoryEstimate
+from glmcore.tuning.planning.memory import MemoryEstimate
 from glmcore.tuning.run_folder import RunFolder
 
 

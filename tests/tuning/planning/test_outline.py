@@ -6,10 +6,10 @@ from glmcore.core.errors import ConfigError, GlmcoreError, ModelLoadError
 from glmcore.core.settings import Settings
 from glmcore.models import load_model
 from glmcore.models.places.devices import GIB, Device
-from glmcore.tuning import outline
-from glmcore.tuning.base import example_builder
 from glmcore.tuning.methods.choose import tune
-from glmcore.tuning.outline import read_outline
+from glmcore.tuning.planning import outline
+from glmcore.tuning.planning.outline import read_outline
+from glmcore.tuning.training.base import example_builder
 from tests.models import reference
 from tests.tuning.running import BASES, METHODS, base_folder, job_file
 

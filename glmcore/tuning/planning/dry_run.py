@@ -11,19 +11,19 @@ from tempfile import TemporaryDirectory
 from glmcore.core.errors import GlmcoreError
 from glmcore.core.settings import Settings
 from glmcore.models.progress import Progress
-from glmcore.tuning.base import example_builder
 from glmcore.tuning.data.prepared import prepare_training
 from glmcore.tuning.data.report import DataReport
-from glmcore.tuning.disk import check_disk, checkpoint_bytes
-from glmcore.tuning.dry_run_report import DryRun
 from glmcore.tuning.job_config import JobConfig, JobFile, job_text
-from glmcore.tuning.launch import launch_command, shown
-from glmcore.tuning.memory import MemoryEstimate, check_memory, estimate_memory, longest_row
-from glmcore.tuning.outline import Outline, read_outline
+from glmcore.tuning.planning.disk import check_disk, checkpoint_bytes
+from glmcore.tuning.planning.dry_run_report import DryRun
+from glmcore.tuning.planning.launch import launch_command, shown
+from glmcore.tuning.planning.memory import MemoryEstimate, check_memory, estimate_memory, longest_row
+from glmcore.tuning.planning.outline import Outline, read_outline
+from glmcore.tuning.planning.steps import Steps, count_steps
 from glmcore.tuning.preview import PreviewRow, preview_rows
-from glmcore.tuning.resume import _check_same_run, output_folder
+from glmcore.tuning.resume import check_folder, held, output_folder
 from glmcore.tuning.run_folder import RunFolder
-from glmcore.tuning.steps import Steps, count_steps
+from glmcore.tuning.training.base import example_builder
 
 PREVIEWED = 3  # rows
 
@@ -62,12 +62,9 @@ def dry_run(
 
 def _check_folder(job: JobConfig, folder: RunFolder) -> None:
     """Whether the run would find its folder free, or its own."""
-    if folder.path.is_dir() and any(folder.path.iterdir()):
-        _check_same_run(job, folder)
+    check_folder(job, folder)
     if folder.lock.is_file():
-        from glmcore.tuning.training import _held
-
-        with _held(folder):
+        with held(folder):
             return
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glmcore.tuning.batches import IGNORED
+from glmcore.tuning.training.batches import IGNORED
 
 
 def answer_losses(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -15,11 +15,11 @@ def answer_losses(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tens
     Args:
         batch: input_ids, attention_mask and labels, each (B, T).
     """
-    labels_BT = batch["labels"].to(model.device)
-    with torch.inference_mode():
+    device = next(model.parameters()).device
+    labels_BT = batch["labels"].to(device)
+    with torch.no_grad():
         logits_BTV = model(
-            input_ids=batch["input_ids"].to(model.device),
-            attention_mask=batch["attention_mask"].to(model.device),
+            input_ids=batch["input_ids"].to(device), attention_mask=batch["attention_mask"].to(device)
         ).logits
         losses_BT = torch.nn.functional.cross_entropy(
             logits_BTV[:, :-1].float().flatten(0, 1),

@@ -1,10 +1,13 @@
 """A job in the words of transformers' trainer."""
 
+from dataclasses import fields
+from typing import Any
+
 from accelerate import PartialState
 from transformers import Seq2SeqTrainingArguments
 
 from glmcore.core.errors import ConfigError
-from glmcore.tuning.job_config.fields import JobConfig
+from glmcore.tuning.job_config.fields import JobConfig, TrainingConfig
 from glmcore.tuning.methods.tuned import TunedModel
 from glmcore.tuning.run_folder import RunFolder
 
@@ -23,32 +26,12 @@ def training_arguments(
     Raises:
         ConfigError: gradient_checkpointing is asked of a method that cannot.
     """
-    training, evaluation, saving = job.training, job.evaluation, job.saving
     on_gpu = state.device.type == "cuda"
-    checkpointing = training.gradient_checkpointing
-    if checkpointing is None:
-        checkpointing = on_gpu and tuned.allows_checkpointing
-    elif checkpointing and not tuned.allows_checkpointing:
-        raise ConfigError(
-            "gradient_checkpointing is true, but {method} on {model} cannot compute layers twice; leave it "
-            "out, or choose the method lora.",
-            method=job.tuning.method,
-            model=tuned.loaded.name,
-        )
+    evaluation, saving = job.evaluation, job.saving
+    checkpointing = _is_checkpointing(job, tuned, on_gpu=on_gpu)
     arguments = Seq2SeqTrainingArguments(
         output_dir=str(folder.checkpoints),
-        # how long and how fast
-        num_train_epochs=training.num_train_epochs,
-        max_steps=training.max_steps or -1,
-        learning_rate=training.learning_rate,
-        lr_scheduler_type=training.lr_scheduler_type,
-        warmup_steps=training.warmup_steps,
-        weight_decay=training.weight_decay,
-        max_grad_norm=training.max_grad_norm,
-        optim=training.optim,
-        per_device_train_batch_size=training.per_device_train_batch_size,
-        gradient_accumulation_steps=training.gradient_accumulation_steps,
-        # how exactly
+        **_learning(job.training),
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         activation_checkpointing=checkpointing,
@@ -76,3 +59,22 @@ def training_arguments(
     if on_gpu and state.num_processes == 1:
         arguments._n_gpu = 1  # several would be taken for torch's DataParallel
     return arguments
+
+
+def _learning(training: TrainingConfig) -> dict[str, Any]:
+    """How long and how fast; these fields have the trainer's own names."""
+    names = {field.name for field in fields(training)} - {"max_steps", "precision", "gradient_checkpointing"}
+    return {name: getattr(training, name) for name in names} | {"max_steps": training.max_steps or -1}
+
+
+def _is_checkpointing(job: JobConfig, tuned: TunedModel, *, on_gpu: bool) -> bool:
+    """Whether layers are computed twice to save memory."""
+    asked = job.training.gradient_checkpointing
+    if asked and not tuned.allows_checkpointing:
+        raise ConfigError(
+            "gradient_checkpointing is true, but {method} on {model} cannot compute layers twice; leave it "
+            "out, or choose the method lora.",
+            method=job.tuning.method,
+            model=tuned.loaded.name,
+        )
+    return on_gpu and tuned.allows_checkpointing if asked is None else asked
