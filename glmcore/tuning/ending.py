@@ -60,4 +60,4 @@ def chat_command(job: JobConfig, checkpoint: Path) -> list[str]:
 def predict_command(job: JobConfig, folder: RunFolder) -> list[str]:
     """What answers and scores the test rows; where the job names none, that is left to fill in."""
     test = [] if job.data.test_file else ["test_file=…"]
-    return [*COMMAND, "predict", str(folder.job_file), f"output_dir={folder.path}", *test]
+    return [*COMMAND, "predict", str(folder.job_file), *test]

@@ -58,7 +58,7 @@ def test_run_says_how_it_ended_and_what_to_do_next(job, tmp_path, capsys):
     folder = tmp_path / "run"
     assert f"Finished at step 1 in {folder}." in out and "Loss at the end: 5." in out
     assert f"--adapter {folder / 'checkpoints' / 'checkpoint-1'}" in out
-    assert f"python -m glmcore predict {folder / 'job.yaml'} output_dir={folder}" in out
+    assert f"python -m glmcore predict {folder / 'job.yaml'}" in out
     assert "Loading the weights\n" in err and "1/1" in err  # the bar
 
 

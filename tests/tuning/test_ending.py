@@ -54,7 +54,7 @@ def test_finished_run_says_how_to_use_its_best_checkpoint(folder):
     assert best == "Best loss of an evaluation: 1.2500, at step 10."
     chosen = folder.checkpoints / "checkpoint-10"
     assert talk == f"Talk to it: python -m glmcore chat --model tiny --adapter '{chosen}'"
-    assert score.endswith(f"predict '{folder.job_file}' 'output_dir={folder.path}' 'test_file=…'")
+    assert score.endswith(f"predict '{folder.job_file}' 'test_file=…'")
 
 
 def test_checkpoint_of_all_weights_is_talked_to_as_a_model(folder):
