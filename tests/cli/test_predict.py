@@ -97,9 +97,9 @@ def test_base_is_shown_beside_with_the_difference(job, asked, capsys):
     assert "at/base.\n" in out and "at/best.\n" in out
 
 
-def test_answers_of_the_base_get_a_folder_of_their_own(job, asked):
+def test_answers_go_below_the_folder_that_is_named(job, asked):
     assert main(["predict", "--output", "here", job, "--compare-base", "seed=3"]) == 0
-    assert asked == [("best", Path("here")), ("base", Path("here/base"))]
+    assert asked == [("best", Path("here")), ("base", Path("here"))]
 
 
 def test_training_data_is_not_needed(job, asked):

@@ -12,6 +12,7 @@ from glmcore.core.settings import Settings
 from glmcore.models import load_model
 from glmcore.tuning.predict import find_checkpoint, predict, read_predictions
 from glmcore.tuning.run_folder import RunFolder
+from tests.tuning.cases import slow_but
 from tests.tuning.running import (
     base_folder,
     checkpoint,
@@ -85,17 +86,21 @@ def text_alone(loaded, question, max_new_tokens=5):
     return loaded.clean_answer(loaded.decode(made[:end]))
 
 
-@pytest.mark.parametrize("name", ["last", "base"])
-@pytest.mark.parametrize(
-    "base, method",
-    [
+ASKED = [
+    (*tuned, name)
+    for tuned in [
         ("chatglm", "prefix"),
         ("chatglm2", "full"),
         ("chatglm3", "lora"),
         ("glm", "projected"),
         ("llama", "full"),
-    ],
-)
+    ]
+    for name in ("last", "base")
+]
+ASKED_FIRST = [("chatglm", "prefix", "last"), ("glm", "projected", "base"), ("llama", "full", "last")]
+
+
+@pytest.mark.parametrize("base, method, name", slow_but(ASKED_FIRST, ASKED))
 def test_rows_are_answered_as_the_chat_would(base, method, name, run_of, answered, tmp_path):
     folder = run_of(base, method)
     made = answered(folder, base, method, name, per_device_eval_batch_size=3)
@@ -134,16 +139,18 @@ def test_generated_predictions_have_the_form_of_2023(run_of, answered):
     assert lines[0].startswith('{"labels": "好", "predict": ')
 
 
-@pytest.mark.parametrize("cut", [0, 1, 40, -1])
+@pytest.mark.parametrize("cut", slow_but([0, 40], [0, 1, 40, -1]))
 def test_a_broken_off_prediction_goes_on_to_the_same_end(cut, run_of, answered, tmp_path):
     folder = run_of("glm", "projected")
     whole = answered(folder, "glm", "projected", "last", tmp_path / "whole")
     lines = (whole.folder / "predictions.jsonl").read_bytes().splitlines(keepends=True)
-    broken = tmp_path / "broken"
-    broken.mkdir()
+    assert whole.folder.parent == tmp_path / "whole" and whole.folder.name.startswith("checkpoint-4-")
+    broken = tmp_path / "broken" / whole.folder.name
+    broken.mkdir(parents=True)
     (broken / "predictions.jsonl").write_bytes(b"".join(lines[:2]) + lines[2][:cut])
     said = []
-    made = answered(folder, "glm", "projected", "last", broken, said)
+    made = answered(folder, "glm", "projected", "last", broken.parent, said)
+    assert made.folder == broken
     assert {"count": 2, "all": 5} in [note.values for note in said]
     assert (broken / "predictions.jsonl").read_bytes() == b"".join(lines)
     assert made.results == whole.results

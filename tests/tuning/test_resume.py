@@ -1,31 +1,16 @@
 """Where a run begins, and when it does not: folders of others, other settings, a run that has finished."""
 
-import subprocess
-import sys
-import textwrap
 from dataclasses import replace
 
 import pytest
 
-from glmcore.core.errors import ConfigError, GlmcoreError, JobError, StorageError
+from glmcore.core.errors import ConfigError, JobError
 from glmcore.core.settings import Settings
 from glmcore.tuning.checkpoints import mark_whole
-from glmcore.tuning.job_config import JobConfig, flat_values, write_job
-from glmcore.tuning.resume import FREE, begin, output_folder
+from glmcore.tuning.job_config import JobConfig, flat_values, read_job, write_job
+from glmcore.tuning.resume import FREE, begin, check_folder, held, output_folder
 from glmcore.tuning.run_folder import RunFolder, write_whole
-from tests.tuning.running import (
-    Killed,
-    assert_same_tensors,
-    checkpoint,
-    evaluate_as,
-    job_file,
-    learnt_weights,
-    numbers_by_step,
-    points,
-    read_json,
-    run,
-    write_rows,
-)
+from tests.tuning.running import Killed, job_file
 
 
 @pytest.fixture
@@ -62,6 +47,12 @@ def test_an_empty_folder_and_those_of_the_queue_are_welcome(job, folder):
     write_whole(other.status, {"state": "queued"})
     (other.path / "log.txt").write_text("")
     assert begin(job, other) is None
+
+
+def test_what_predictions_of_the_base_left_is_welcome(job, folder):
+    folder.predictions.mkdir(parents=True)
+    folder.prepared.mkdir()
+    assert begin(job, folder) is None
 
 
 @pytest.mark.parametrize("left", ["stop_request.json", "save_request", ".status.json.123", ".job.yaml.0a1b"])
@@ -149,6 +140,37 @@ def test_a_finished_run_is_refused_until_it_gets_more_steps(job, folder):
     assert begin(changed(job, "training", max_steps=6), folder).step == 4
 
 
+def test_checking_a_folder_changes_nothing_in_it(job, folder):
+    check_folder(job, folder)
+    assert not folder.path.exists()
+    begin(job, folder)
+    make_checkpoint(folder, 4)
+    folder.stop_request.write_text("{}")
+    (folder.checkpoints / "checkpoint-6").mkdir()
+    before = sorted(folder.path.rglob("*"))
+    check_folder(job, folder)
+    assert sorted(folder.path.rglob("*")) == before
+    with pytest.raises(ConfigError, match="other settings"):
+        check_folder(changed(job, "tuning", lora_rank=3), folder)
+
+
+def test_a_folder_is_held_by_one_at_a_time(folder):
+    with held(folder), pytest.raises(JobError, match="in use by another run"), held(folder):
+        raise AssertionError("it was held twice")
+    with held(folder):
+        assert folder.lock.exists()
+
+
+def test_the_job_in_the_folder_names_the_folder(job, tmp_path):
+    folder = RunFolder(tmp_path / "jobs" / "demo")
+    folder.path.mkdir(parents=True)
+    nowhere = changed(job, "saving", output_dir=None)
+    begin(nowhere, folder)
+    assert read_job(folder.job_file, []).config == changed(job, "saving", output_dir=folder.path)
+    make_checkpoint(folder, 2)
+    assert begin(nowhere, folder).step == 2  # by the job's own file too
+
+
 def test_a_run_has_the_folder_of_its_job_or_one_of_its_own(tmp_path):
     settings = Settings(home=tmp_path)
     job = JobConfig()
@@ -165,114 +187,3 @@ def test_the_job_that_is_written_down_is_the_job(job, folder, tmp_path):
     write_job(job, tmp_path / "copy.yaml")
     assert begin(job, folder).step == 2
     assert folder.job_file.read_text(encoding="utf-8") == (tmp_path / "copy.yaml").read_text(encoding="utf-8")
-
-
-# --- real runs
-
-
-@pytest.mark.usefixtures("one_thread")
-class TestRuns:
-    def test_a_folder_in_use_is_refused(self, tmp_path):
-        """By another process, whose lock ends with it."""
-        (tmp_path / "run").mkdir()
-        code = textwrap.dedent(
-            f"""
-            import sys
-            from filelock import FileLock
-            lock = FileLock({str(tmp_path / "run" / ".lock")!r})
-            lock.acquire()
-            print("held", flush=True)
-            sys.stdin.read()
-            """
-        )
-        with subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as other:
-            assert other.stdout.readline() == "held\n"
-            with pytest.raises(JobError, match="in use by another run"):
-                run(tmp_path, "llama", max_steps=1)
-            assert not (tmp_path / "run" / "status.json").exists()
-            other.kill()
-        assert run(tmp_path, "llama", max_steps=1).state == "finished"
-
-    def test_a_folder_that_cannot_be_made_is_refused(self, tmp_path):
-        with pytest.raises(StorageError, match="cannot be written"):
-            run(tmp_path, "llama", max_steps=1, output_dir="/proc/none/run")
-
-    def test_a_finished_run_that_is_refused_stays_finished(self, tmp_path):
-        run(tmp_path, "llama", max_steps=1)
-        before = (tmp_path / "run" / "status.json").read_text()
-        with pytest.raises(ConfigError, match="finished at step 1"):
-            run(tmp_path, "llama", max_steps=1)
-        assert (tmp_path / "run" / "status.json").read_text() == before
-        assert read_json(tmp_path / "run" / "results.json")["state"] == "finished"
-
-    def test_more_steps_go_on_from_a_finished_run(self, tmp_path):
-        whole, longer = tmp_path / "whole", tmp_path / "longer"
-        whole.mkdir(), longer.mkdir()
-        constant = {"lr_scheduler_type": "constant"}
-        run(whole, "llama", max_steps=4, **constant)
-        run(longer, "llama", max_steps=2, **constant)
-        assert run(longer, "llama", max_steps=4, **constant).step == 4
-        assert numbers_by_step(longer, "loss") == numbers_by_step(whole, "loss")
-
-    def test_a_run_that_died_after_its_last_checkpoint_learns_nothing_more(self, tmp_path):
-        """Between the checkpoint and saying that it is finished."""
-        run(tmp_path, "llama", max_steps=2)
-        weights, written = learnt_weights(checkpoint(tmp_path, 2)), points(tmp_path)
-        write_whole(RunFolder(tmp_path / "run").status, {"state": "running", "step": 2})
-        outcome = run(tmp_path, "llama", max_steps=2)
-        assert (outcome.state, outcome.step) == ("finished", 2)
-        assert_same_tensors(learnt_weights(checkpoint(tmp_path, 2)), weights)
-        assert [point["step"] for point in points(tmp_path) if "loss" in point] == [1, 2]
-        assert len([point for point in points(tmp_path) if "loss" in point]) == len(
-            [point for point in written if "loss" in point]
-        )
-        assert read_json(tmp_path / "run" / "status.json")["state"] == "finished"
-        assert [one.name for one in (tmp_path / "run" / "checkpoints").iterdir()] == ["checkpoint-2"]
-
-    def test_fewer_steps_than_were_learnt_change_nothing(self, tmp_path):
-        run(tmp_path, "llama", max_steps=4)
-        outcome = run(tmp_path, "llama", max_steps=2)
-        assert (outcome.state, outcome.step) == ("finished", 4)
-        assert [point["step"] for point in points(tmp_path) if "loss" in point] == [1, 2, 3, 4]
-
-    def test_a_half_last_line_of_the_metrics_is_cut(self, tmp_path):
-        run(tmp_path, "llama", max_steps=2)
-        with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
-            file.write('{"loss": 1.')
-        run(tmp_path, "llama", max_steps=3)
-        assert [point["step"] for point in points(tmp_path) if "loss" in point] == [1, 2, 3]
-
-    def test_the_newest_and_the_best_checkpoint_stay(self, tmp_path, monkeypatch):
-        """Evaluations get better, then worse; the run is broken off and goes on."""
-        evaluate_as(monkeypatch, {1: 3.0, 2: 1.0, 3: 2.0, 4: 2.5, 5: 2.0}.get)
-        write_rows(tmp_path / "validation.jsonl", 2)
-        options = {
-            "evaluate_every_steps": 1,
-            "save_every_steps": 1,
-            "keep_checkpoints": 1,
-            "validation_file": tmp_path / "validation.jsonl",
-            "lr_scheduler_type": "constant",
-        }
-        run(tmp_path, "llama", max_steps=3, **options)
-        run(tmp_path, "llama", max_steps=5, **options)
-        kept = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
-        assert kept == ["checkpoint-2", "checkpoint-5"]
-        facts = read_json(checkpoint(tmp_path, 5) / "complete.json")
-        assert facts["best_step"] == 2
-        assert facts["best"] == {
-            "metric": "loss",
-            "value": 1.0,
-            "evaluations_since": 3,
-            "checkpoint_value": 1.0,
-            "checkpoint_step": 2,
-        }
-        stated = read_json(tmp_path / "run" / "results.json")["checkpoints"]
-        assert [(one["step"], one["is_best"]) for one in stated] == [(2, True), (5, False)]
-
-    def test_a_training_file_that_changed_is_not_gone_on_with(self, tmp_path):
-        run(tmp_path, "llama", max_steps=2)
-        write_rows(tmp_path / "train.jsonl", 5)
-        with pytest.raises(GlmcoreError):
-            run(tmp_path, "llama", max_steps=4)

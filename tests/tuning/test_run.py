@@ -59,7 +59,7 @@ def test_all_but_the_first_process_are_quiet(job, monkeypatch, capsys):
         progress("Loading the weights", None)
         say(Note("Worth knowing."))
 
-    monkeypatch.setattr("glmcore.tuning.training.train", train)
+    monkeypatch.setattr("glmcore.tuning.training.train.train", train)
     monkeypatch.setenv("RANK", "1")
     assert run.main([str(job), "learning_rate=0.5"]) == 0
     assert capsys.readouterr() == ("", "")
@@ -70,7 +70,7 @@ def test_error_is_one_line_and_2_from_whichever_process_has_it(rank, job, monkey
     def fail(*given):
         raise JobError("It broke at {step}.", step=3)
 
-    monkeypatch.setattr("glmcore.tuning.training.train", fail)
+    monkeypatch.setattr("glmcore.tuning.training.train.train", fail)
     monkeypatch.setenv("RANK", rank)
     assert run.main([str(job)]) == 2
     assert capsys.readouterr() == ("", "It broke at 3.\n")
@@ -82,7 +82,7 @@ def test_job_that_cannot_be_is_said_before_anything_is_loaded(job, capsys):
 
 
 def test_bug_keeps_its_traceback(job, monkeypatch):
-    monkeypatch.setattr("glmcore.tuning.training.train", lambda *given: 1 / 0)
+    monkeypatch.setattr("glmcore.tuning.training.train.train", lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run.main([str(job)])
 
@@ -91,7 +91,7 @@ def test_ctrl_c_ends_with_130(job, monkeypatch):
     def press(*given):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("glmcore.tuning.training.train", press)
+    monkeypatch.setattr("glmcore.tuning.training.train.train", press)
     assert run.main([str(job)]) == 130
 
 
@@ -104,7 +104,7 @@ def test_signal_before_the_steps_ends_at_once_with_a_line(number, job, monkeypat
         raise EndedError(code)
 
     monkeypatch.setattr("os._exit", end)
-    monkeypatch.setattr("glmcore.tuning.training.train", lambda *given: signal.raise_signal(number))
+    monkeypatch.setattr("glmcore.tuning.training.train.train", lambda *given: signal.raise_signal(number))
     before = signal.getsignal(number)
     with pytest.raises(EndedError) as ended:
         run.main([str(job)])

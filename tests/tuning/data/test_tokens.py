@@ -1,5 +1,7 @@
 """Conversations as sequences: what is learnt, and what is cut where they are too long."""
 
+from dataclasses import replace
+
 import pytest
 
 from glmcore.core.errors import DataError
@@ -86,6 +88,16 @@ def test_each_answer_of_a_conversation_is_learnt_once(name, count, builder):
             ("s", "c"),
             ("t", "d"),
         ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_a_row_with_a_history_the_last_answer_alone_is_learnt(name, builder):
+    made = replace(builder(name), learns_last_only=True)
+    (example,) = build(made, turns("q", "a", "r", "b", system="s"))
+    prompt = made.form.prompt_ids(made.tokenizer, turns("q", "a", "r", system="s"))
+    assert example.ids[: example.prompt_length] == prompt
+    assert example.learnt == ((len(prompt), len(example.ids)),)
+    assert (example.prompt, example.answer) == ("r", "b")
 
 
 def test_an_answer_is_learnt_once_where_a_template_writes_earlier_ones_otherwise(builder):

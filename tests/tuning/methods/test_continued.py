@@ -1,6 +1,7 @@
 """Earlier adapters that are gone on from: with their own sizes, from where they were, into their own form."""
 
 import shutil
+from itertools import product
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from glmcore.tuning.training.losses import answer_losses
 from tests.models import reference
 from tests.models.adapters.making import make_lora, make_peft_prefix
 from tests.models.original_folders import make_original
+from tests.tuning.cases import slow_but
 from tests.tuning.running import (
     assert_same_tensors,
     base_folder,
@@ -27,6 +29,7 @@ from tests.tuning.running import (
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+ADAPTERS = ["lora", "prefix", "projected"]
 START = "transformer.prefix_encoder."
 ONE_BATCH = {
     "max_steps": 1,
@@ -66,8 +69,13 @@ def continued(folder, base, method, adapter, **values):
     return next(point["loss"] for point in points(folder) if "loss" in point)
 
 
-@pytest.mark.parametrize("form", reference.PREFIXES)
-@pytest.mark.parametrize("family", reference.FAMILIES)
+@pytest.mark.parametrize(
+    "family, form",
+    slow_but(
+        [("chatglm-6b", "prefix"), ("chatglm2-6b", "prefix_projection")],
+        product(reference.FAMILIES, reference.PREFIXES),
+    ),
+)
 def test_a_checkpoint_of_2023_is_gone_on_from(family, form, tmp_path, settings):
     base, adapter = reference.folder_of(family), reference.prefix_folder(family, form)
     plain = load_model(base, dtype="float32", device="cpu", settings=settings)
@@ -104,8 +112,13 @@ def test_a_checkpoint_of_2023_is_gone_on_from(family, form, tmp_path, settings):
     assert loss_of_rows(after, tmp_path) < found
 
 
-@pytest.mark.parametrize("method", ["lora", "prefix", "projected"])
-@pytest.mark.parametrize("base", ["chatglm", "chatglm3", "glm"])
+@pytest.mark.parametrize(
+    "base, method",
+    slow_but(
+        [("chatglm", "prefix"), ("chatglm3", "projected"), ("glm", "lora")],
+        product(["chatglm", "chatglm3", "glm"], ADAPTERS),
+    ),
+)
 def test_an_adapter_of_an_earlier_run_is_gone_on_from(base, method, tmp_path, settings):
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir(), second.mkdir()
@@ -174,7 +187,7 @@ def test_an_adapter_of_another_kind_is_refused(tmp_path):
         run(tmp_path / "second", "glm", "full", max_steps=1, adapter_path=checkpoint(first, 1))
 
 
-@pytest.mark.parametrize("method", ["lora", "prefix"])
+@pytest.mark.parametrize("method", slow_but(["prefix"], ["lora", "prefix"]))
 def test_an_adapter_of_another_base_is_refused(method, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir(), second.mkdir()
@@ -183,8 +196,10 @@ def test_an_adapter_of_another_base_is_refused(method, tmp_path):
         run(second, "chatglm3", method, max_steps=1, adapter_path=checkpoint(first, 1))
 
 
-@pytest.mark.parametrize("method", ["lora", "prefix", "projected"])
-@pytest.mark.parametrize("base", ["chatglm", "glm"])
+@pytest.mark.parametrize(
+    "base, method",
+    slow_but([("chatglm", "projected"), ("glm", "lora")], product(["chatglm", "glm"], ADAPTERS)),
+)
 def test_an_adapter_of_a_model_of_another_size_is_refused(base, method, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir(), second.mkdir()
@@ -201,8 +216,10 @@ def test_an_adapter_of_a_model_of_another_size_is_refused(base, method, tmp_path
     assert "checkpoint-1" in str(caught.value)
 
 
-@pytest.mark.parametrize("method", ["lora", "prefix", "projected"])
-@pytest.mark.parametrize("base", ["chatglm", "glm"])
+@pytest.mark.parametrize(
+    "base, method",
+    slow_but([("chatglm", "projected"), ("glm", "lora")], product(["chatglm", "glm"], ADAPTERS)),
+)
 def test_a_damaged_adapter_is_refused(base, method, tmp_path):
     first = tmp_path / "first"
     first.mkdir()

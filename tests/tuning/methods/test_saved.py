@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from glmcore.models import load_model
 from glmcore.models.adapters.folders import is_adapter
 from glmcore.models.adapters.manifest import read_manifest
 from glmcore.models.native.convert import convert_folder
+from tests.tuning.cases import slow_but
 from tests.tuning.running import (
     BASES,
     METHODS,
@@ -30,6 +32,15 @@ from tests.tuning.running import (
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 ADAPTERS = [method for method in METHODS if method != "full"]
+PREFIXES = ["prefix", "projected"]
+QUICK = [
+    *(("chatglm", method) for method in ADAPTERS),
+    ("chatglm3", "prefix"),
+    ("chatglm3", "projected"),
+    ("glm", "lora"),
+    ("llama", "lora"),
+    ("llama", "prefix"),
+]
 CONVERSATION = [Message("system", "Be kind."), Message("user", "你好, what is it?")]
 LEARNT = ("lora_", "prefix_encoder.", "prompt_encoder.")  # in the names of what learns
 PEFT_PREFIX = ("prompt_embeddings", "embedding.", "transform.")  # in the files of PEFT's prefixes
@@ -84,8 +95,7 @@ def load(folder, settings, **options):
     return load_model(folder, dtype="float32", device="cpu", settings=settings, **options)
 
 
-@pytest.mark.parametrize("method", ADAPTERS)
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("base, method", slow_but(QUICK, product(BASES, ADAPTERS)))
 def test_an_adapter_answers_as_the_tuned_model_did(base, method, tuned_by, settings):
     made = tuned_by(base, method)
     plain = load(base_folder(base), settings)
@@ -97,7 +107,7 @@ def test_an_adapter_answers_as_the_tuned_model_did(base, method, tuned_by, setti
     assert torch.equal(logits_of(plain), before)
 
 
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("base", slow_but(["chatglm", "chatglm3", "llama"], BASES))
 def test_a_full_checkpoint_is_a_model_that_answers_as_the_tuned_one_did(base, tuned_by, settings):
     made = tuned_by(base, "full")
     plain, loaded = load(base_folder(base), settings), load(made.checkpoint, settings)
@@ -114,7 +124,7 @@ def test_a_full_checkpoint_is_a_model_that_answers_as_the_tuned_one_did(base, tu
     assert all(weight.dtype == torch.float32 for weight in learnt_weights(made.checkpoint).values())
 
 
-@pytest.mark.parametrize("base", ORIGINALS)
+@pytest.mark.parametrize("base", slow_but(["chatglm2"], ORIGINALS))
 def test_a_full_checkpoint_of_a_converted_model_loads_too(base, tmp_path, settings):
     converted = convert_folder(base_folder(base), tmp_path / "converted").folder
     with pytest.MonkeyPatch.context() as patch, watched_tuning(patch) as seen:
@@ -125,8 +135,7 @@ def test_a_full_checkpoint_of_a_converted_model_loads_too(base, tmp_path, settin
     assert loaded.template_hash == seen[0].loaded.template_hash
 
 
-@pytest.mark.parametrize("method", ADAPTERS)
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("base, method", slow_but(QUICK, product(BASES, ADAPTERS)))
 def test_nothing_but_the_learnt_weights_changes_or_is_saved(base, method, tuned_by, settings):
     made = tuned_by(base, method)
     before = load(base_folder(base), settings).model.state_dict()
@@ -147,8 +156,10 @@ def test_nothing_but_the_learnt_weights_changes_or_is_saved(base, method, tuned_
     assert not any("lm_head" in name or "output_layer" in name for name in (*saved, *learning))
 
 
-@pytest.mark.parametrize("base", ORIGINALS)
-@pytest.mark.parametrize("method", ["prefix", "projected"])
+@pytest.mark.parametrize(
+    "base, method",
+    slow_but(product(["chatglm", "chatglm3"], PREFIXES), product(ORIGINALS, PREFIXES)),
+)
 def test_a_prefix_of_an_original_is_written_as_the_scripts_of_2023_read_it(base, method, tuned_by):
     made = tuned_by(base, method)
     saved = torch.load(made.checkpoint / "pytorch_model.bin", weights_only=True)
@@ -171,8 +182,13 @@ def test_a_prefix_of_an_original_is_written_as_the_scripts_of_2023_read_it(base,
         assert saved[f"{start}trans.2.weight"].shape == (whole, hidden)
 
 
-@pytest.mark.parametrize("method", ADAPTERS)
-@pytest.mark.parametrize("base", ["chatglm", "glm"])
+@pytest.mark.parametrize(
+    "base, method",
+    slow_but(
+        [*product(["chatglm"], ADAPTERS), ("glm", "lora")],
+        product(["chatglm", "glm"], ADAPTERS),
+    ),
+)
 def test_a_checkpoint_says_what_it_was_made_of(base, method, tuned_by):
     made = tuned_by(base, method)
     manifest = read_manifest(made.checkpoint)
@@ -196,7 +212,7 @@ def test_peft_itself_loads_what_is_saved_for_models_of_today(method, tuned_by, s
     assert torch.equal(logits_of(made.tuned.loaded, model), made.logits)
 
 
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("base", slow_but(["chatglm", "llama"], BASES))
 def test_the_head_learns_nothing_even_where_every_layer_does(base, tmp_path):
     with pytest.MonkeyPatch.context() as patch, watched_tuning(patch) as seen:
         run(tmp_path, base, "lora", max_steps=1, lora_targets="all-linear")

@@ -11,6 +11,7 @@ from glmcore.core.settings import Settings
 from glmcore.models.places.devices import Device
 from glmcore.tuning.planning import outline
 from glmcore.tuning.planning.dry_run import dry_run
+from tests.tuning.cases import slow_but
 from tests.tuning.running import BASES, job_file, read_json, run, write_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -22,7 +23,7 @@ def dry(folder, base="llama", method="lora", overrides=(), **values):
     return dry_run(job, Settings(home=folder, allow_hub=False), lambda stage, share: None, overrides)
 
 
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("base", slow_but(["chatglm", "llama"], BASES))
 def test_what_is_said_is_what_the_run_does(tmp_path, base):
     found = dry(tmp_path, base, **SIZES)
     assert not (tmp_path / "run").exists() and not found.problems

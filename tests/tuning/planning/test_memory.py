@@ -1,6 +1,7 @@
 """The estimate follows a job's values, and is close to what autograd keeps and to what was published."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ from glmcore.tuning.planning.memory import check_memory, estimate_memory
 from glmcore.tuning.planning.outline import Outline, read_outline
 from glmcore.tuning.planning.sizes import ModelSizes, sizes_of
 from tests.sources import ROOT
+from tests.tuning.cases import slow_but
 from tests.tuning.running import BASES, METHODS, job_file
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+QUICK = [("chatglm", method) for method in METHODS] + [("llama", method) for method in METHODS]
 GPU = Device("cuda:0", "", 80 * GIB, 80 * GIB)
 
 
@@ -36,8 +39,7 @@ def changed(job, section, **values):
 # --- held against the real thing
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("base, method", slow_but(QUICK, product(BASES, METHODS)))
 def test_activations_are_about_what_autograd_keeps(tmp_path, base, method):
     lengths = {"max_input_length": 200, "max_output_length": 56}
     job, outline = tiny(tmp_path, base, method, **lengths)

@@ -1,5 +1,7 @@
 """What is known before weights are read is what loading and preparing the model then gives."""
 
+from itertools import product
+
 import pytest
 
 from glmcore.core.errors import ConfigError, GlmcoreError, ModelLoadError
@@ -11,9 +13,12 @@ from glmcore.tuning.planning import outline
 from glmcore.tuning.planning.outline import read_outline
 from glmcore.tuning.training.base import example_builder
 from tests.models import reference
+from tests.tuning.cases import slow_but
 from tests.tuning.running import BASES, METHODS, base_folder, job_file
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+QUICK = [(base, "lora") for base in BASES] + [("chatglm", method) for method in METHODS if method != "lora"]
+QUANTIZED = ["int8", "int4", "int4 on load"]
 GPUS = [Device(f"cuda:{number}", "", free * GIB, 80 * GIB) for number, free in enumerate((70, 60, 75))]
 
 
@@ -34,16 +39,19 @@ def assert_same_numbers(found, tuned):
     assert found.sizes.frozen_bytes == sum(weight.numel() * weight.element_size() for weight in frozen)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("base, method", slow_but(QUICK, product(BASES, METHODS)))
 def test_parameters_are_counted_as_the_run_counts_them(tmp_path, base, method):
     job, found = outline_of(tmp_path, base, method)
     assert_same_numbers(found, tune(loaded_for(job), job))
 
 
-@pytest.mark.parametrize("form", ["int8", "int4", "int4 on load"])
-@pytest.mark.parametrize("method", ["lora", "projected"])
-@pytest.mark.parametrize("family", reference.FAMILIES)
+@pytest.mark.parametrize(
+    "family, method, form",
+    slow_but(
+        zip(reference.FAMILIES, ["lora", "projected", "lora"], QUANTIZED, strict=True),
+        product(reference.FAMILIES, ["lora", "projected"], QUANTIZED),
+    ),
+)
 def test_parameters_beside_quantized_weights_are_counted(tmp_path, family, method, form):
     bits = 4 if form == "int4 on load" else ""
     folder = reference.folder_of(family, form)

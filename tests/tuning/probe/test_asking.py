@@ -10,7 +10,9 @@ from glmcore.core.settings import Settings
 from glmcore.models import load_model
 from glmcore.tuning.probe.asking import ANSWER_TOKENS, ask
 from glmcore.tuning.probe.questions import load_questions
+from tests.tuning.cases import slow_but
 from tests.tuning.running import (
+    BASES,
     assert_same_tensors,
     base_folder,
     checkpoint,
@@ -26,7 +28,10 @@ def asked(folder):
     return [json.loads(line) for line in (folder / "run" / "probe.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("base, method", [("chatglm", "prefix"), ("glm", "projected"), ("llama", "full")])
+@pytest.mark.parametrize(
+    "base, method",
+    slow_but([("chatglm", "prefix")], [("chatglm", "prefix"), ("glm", "projected"), ("llama", "full")]),
+)
 def test_a_run_with_the_probe_learns_as_one_without(base, method, tmp_path):
     without, probed = tmp_path / "without", tmp_path / "probed"
     without.mkdir(), probed.mkdir()
@@ -44,7 +49,7 @@ def test_a_run_with_the_probe_learns_as_one_without(base, method, tmp_path):
         assert line["probe_loss"] == pytest.approx((line["probe_loss_en"] + line["probe_loss_zh"]) / 2)
 
 
-@pytest.mark.parametrize("base", ["chatglm", "chatglm2", "chatglm3", "glm", "llama"])
+@pytest.mark.parametrize("base", slow_but(["chatglm", "glm"], BASES))
 def test_loss_and_answer_of_a_question_are_those_of_the_question_alone(base, tmp_path):
     settings = Settings(home=tmp_path / "home", allow_hub=False)
     loaded = load_model(base_folder(base), dtype="float32", device="cpu", settings=settings)

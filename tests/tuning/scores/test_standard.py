@@ -14,37 +14,40 @@ from glmcore.tuning.scores.standard import (
     fitting_tokenizer,
     overlap_counts,
 )
+from tests.tuning.cases import slow_but
 from tests.tuning.scores.random_texts import random_pairs
 
-PAIRS = list(random_pairs(1000, seed=7))
-PREDICTIONS = [prediction for prediction, _label in PAIRS]
-LABELS = [label for _prediction, label in PAIRS]
+COUNTS = pytest.mark.parametrize("count", slow_but([150], [150, 2000]))
 
 
+@COUNTS
 @pytest.mark.parametrize("tokenizer", ["zh", "13a"])
-def test_sentence_bleu_of_random_pairs_equals_the_library(tokenizer):
+def test_sentence_bleu_of_random_pairs_equals_the_library(tokenizer, count):
     library = BLEU(tokenize=tokenizer, effective_order=True)
-    for prediction, label in PAIRS:
+    for prediction, label in random_pairs(count, seed=7):
         expected = library.sentence_score(prediction, [label]).score
         ours = overlap_counts(prediction, label).bleu(tokenizer, of_sentence=True)
         assert ours == expected, (prediction, label)
 
 
-def test_sentence_chrf_of_random_pairs_equals_the_library():
+@COUNTS
+def test_sentence_chrf_of_random_pairs_equals_the_library(count):
     library = CHRF()
-    for prediction, label in PAIRS:
+    for prediction, label in random_pairs(count, seed=7):
         expected = library.sentence_score(prediction, [label]).score
         assert overlap_counts(prediction, label).chrf_score() == expected, (prediction, label)
 
 
-def test_summed_counts_give_the_scores_of_the_corpus():
-    counts = reduce(add, (overlap_counts(*pair) for pair in PAIRS), OverlapCounts())
+@COUNTS
+def test_summed_counts_give_the_scores_of_the_corpus(count):
+    predictions, labels = zip(*random_pairs(count, seed=7), strict=True)
+    counts = reduce(add, map(overlap_counts, predictions, labels), OverlapCounts())
     for tokenizer in ("zh", "13a"):
         library = BLEU(tokenize=tokenizer)
-        assert counts.bleu(tokenizer) == library.corpus_score(PREDICTIONS, [LABELS]).score
+        assert counts.bleu(tokenizer) == library.corpus_score(predictions, [labels]).score
         assert bleu_signature(tokenizer) == str(library.get_signature())
     library = CHRF()
-    assert counts.chrf_score() == library.corpus_score(PREDICTIONS, [LABELS]).score
+    assert counts.chrf_score() == library.corpus_score(predictions, [labels]).score
     assert chrf_signature() == str(library.get_signature())
 
 

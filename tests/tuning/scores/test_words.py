@@ -3,11 +3,12 @@
 import subprocess
 import sys
 
+import pytest
+
 from benchmarks.scoring import make_pairs, quiet_jieba
 from glmcore.tuning.scores.words import SHORT_BLOCK, cut_words
+from tests.tuning.cases import slow_but
 from tests.tuning.scores.random_texts import random_pairs
-
-TEXTS = [text for pair in [*random_pairs(1200, seed=1), *make_pairs(40)] for text in pair]
 
 
 def joined(words: list[str]) -> str:
@@ -15,8 +16,10 @@ def joined(words: list[str]) -> str:
     return " ".join(words).replace("\r \n", "\r\n")
 
 
-def test_random_texts_are_cut_as_jieba_cuts_them():
-    assert [joined(cut_words(text)) for text in TEXTS] == [joined(quiet_jieba().lcut(text)) for text in TEXTS]
+@pytest.mark.parametrize("count", slow_but([150], [150, 3000]))
+def test_random_texts_are_cut_as_jieba_cuts_them(count):
+    texts = [text for pair in [*random_pairs(count, seed=1), *make_pairs(40)] for text in pair]
+    assert [joined(cut_words(text)) for text in texts] == [joined(quiet_jieba().lcut(text)) for text in texts]
 
 
 def test_cutting_again_from_what_is_remembered_gives_the_same():

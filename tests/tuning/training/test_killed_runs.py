@@ -14,7 +14,6 @@ from glmcore.tuning.run_folder import RunFolder, read_whole
 from tests.sources import ROOT
 from tests.tuning.running import (
     assert_same_tensors,
-    base_folder,
     checkpoint,
     learnt_weights,
     numbers_by_step,
@@ -24,7 +23,7 @@ from tests.tuning.running import (
     write_rows,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("one_thread")]
 
 STEPS = 60
 OPTIONS = {"max_steps": STEPS, "save_every_steps": 3, "keep_checkpoints": 2, "evaluate_every_steps": 5}
@@ -74,9 +73,7 @@ def folders(tmp_path):
 @pytest.mark.parametrize("base, method", [("llama", "lora"), ("chatglm", "prefix")])
 def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(base, method, folders):
     (whole, whole_options), (broken, options) = folders
-    base_folder(base)
-    with start(whole, base, method, **whole_options) as process:
-        assert process.wait() == 0, process.stdout.read()
+    assert run(whole, base, method, **whole_options).state == "finished"
     chance = random.Random(7)
     kills, chosen = 0, []
     for attempt in range(6):
@@ -122,10 +119,8 @@ def test_sigterm_saves_and_ends_in_good_order(folders):
     status = read_json(broken / "run" / "status.json")
     assert status["state"] == "stopped"
     assert last_checkpoint(RunFolder(broken / "run")).step == status["step"] >= 4
-    with start(broken, "llama", "lora", **options) as process:
-        assert process.wait() == 0, process.stdout.read()
-    with start(whole, "llama", "lora", **whole_options) as process:
-        assert process.wait() == 0, process.stdout.read()
+    for folder, values in ((broken, options), (whole, whole_options)):
+        assert run(folder, "llama", "lora", **values).state == "finished"
     assert numbers_by_step(broken, "loss") == numbers_by_step(whole, "loss")
 
 

@@ -1,7 +1,10 @@
 """Runs of every method, broken off and resumed: as if nothing had happened."""
 
+from itertools import product
+
 import pytest
 
+from tests.tuning.cases import slow_but
 from tests.tuning.running import (
     BASES,
     METHODS,
@@ -26,23 +29,10 @@ FULL_WORK = {
     "predict_with_generate": "true",
     "max_new_tokens": 3,
 }
-QUICK = {("chatglm", method) for method in METHODS} | {
-    ("chatglm2", "full"),
-    ("chatglm3", "lora"),
-    ("chatglm3", "projected"),
-    ("glm", "prefix"),
-    ("llama", "lora"),
-    ("llama", "projected"),
-    ("llama", "full"),
-}
-PAIRS = [
-    pytest.param(base, method, marks=() if (base, method) in QUICK else pytest.mark.slow)
-    for base in BASES
-    for method in METHODS
-]
+QUICK = [("chatglm", "prefix"), ("llama", "lora"), ("glm", "full")]
 
 
-@pytest.mark.parametrize("base, method", PAIRS)
+@pytest.mark.parametrize("base, method", slow_but(QUICK, product(BASES, METHODS)))
 def test_a_run_that_breaks_off_goes_on_as_if_it_had_not(base, method, tmp_path, monkeypatch):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     for folder in (whole, broken):

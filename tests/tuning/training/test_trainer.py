@@ -1,6 +1,7 @@
 """Evaluation while training: the loss of the answers, and answers as each prompt alone would get them."""
 
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -10,25 +11,12 @@ from glmcore.tuning.training.batches import Padding, Rows
 from glmcore.tuning.training.generation import cut_at_end, text_of
 from glmcore.tuning.training.losses import answer_losses
 from glmcore.tuning.training.trainer import Best, TuningTrainer
+from tests.tuning.cases import slow_but
 from tests.tuning.running import BASES, METHODS, points, run, watched_tuning, write_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-QUICK = {
-    ("chatglm", "prefix"),
-    ("chatglm", "lora"),
-    ("chatglm2", "projected"),
-    ("chatglm3", "full"),
-    ("glm", "prefix"),
-    ("glm", "lora"),
-    ("llama", "projected"),
-    ("llama", "full"),
-}
-PAIRS = [
-    pytest.param(base, method, marks=() if (base, method) in QUICK else pytest.mark.slow)
-    for base in BASES
-    for method in METHODS
-]
+QUICK = [("chatglm", "prefix"), ("glm", "full"), ("llama", "lora")]
 EVALUATION = {
     "max_steps": 2,
     "evaluate_every_steps": 2,
@@ -86,7 +74,7 @@ def alone(tuned, settings, ids):
     return made[0, len(ids) :].tolist()
 
 
-@pytest.mark.parametrize("base, method", PAIRS)
+@pytest.mark.parametrize("base, method", slow_but(QUICK, product(BASES, METHODS)))
 def test_answers_and_loss_are_those_of_every_row_alone(base, method, evaluated):
     trainer, tuned, scored, metrics = evaluated(base, method)
     tuned.model.eval()
@@ -117,7 +105,10 @@ def row_loss(tuned, row):
     return float(sums), int(counts)
 
 
-@pytest.mark.parametrize("base, method", [("chatglm", "prefix"), ("glm", "prefix"), ("llama", "lora")])
+@pytest.mark.parametrize(
+    "base, method",
+    slow_but([("chatglm", "prefix")], [("chatglm", "prefix"), ("glm", "prefix"), ("llama", "lora")]),
+)
 def test_beams_answer_as_every_row_alone(base, method, evaluated):
     trainer, tuned, scored, _ = evaluated(base, method, num_beams=3)
     tuned.model.eval()

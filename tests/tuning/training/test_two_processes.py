@@ -9,15 +9,15 @@ import sys
 import pytest
 
 from tests.sources import ROOT
-from tests.tuning.running import METHODS, QUIET, base_folder, read_json, write_rows
+from tests.tuning.running import METHODS, QUIET, base_folder, read_json, run, write_rows
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 LAUNCHER = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
-def start(folder, name, launcher, environment, **values):
-    """A run in a process, or in what the launcher starts; gives the points of its curves."""
-    told = {
+def told(folder, name, **values):
+    """What both runs are told."""
+    return {
         **QUIET,
         "train_file": write_rows(folder / "train.jsonl", 12),
         "validation_file": write_rows(folder / "validation.jsonl", 8, start=12),
@@ -28,10 +28,14 @@ def start(folder, name, launcher, environment, **values):
         "max_new_tokens": 4,
         **values,
     }
-    command = [sys.executable, *launcher, "-m", "glmcore.tuning.run"]
+
+
+def run_in_two(folder, name, **values):
+    command = [sys.executable, *LAUNCHER, "-m", "glmcore.tuning.run"]
+    environment = {"OMP_NUM_THREADS": "1", "LANGUAGE": "en", "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(
-        [*command, *(f"{name}={value}" for name, value in told.items())],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "LANGUAGE": "en", **environment},
+        [*command, *(f"{name}={value}" for name, value in told(folder, name, **values).items())],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -41,6 +45,9 @@ def start(folder, name, launcher, environment, **values):
     assert done.stdout.count("Finished at step 5") == 1  # all but the first process are quiet
     assert done.stderr.count("Loading the weights\n") == 1
     assert "process group" not in done.stderr
+
+
+def points_of(folder, name):
     lines = (folder / name / "metrics.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
 
@@ -74,9 +81,9 @@ def test_two_processes_learn_as_one_with_the_doubled_batch(base, method, tmp_pat
     if method == "lora":
         options["lora_dropout"] = 0
     sizes = ("per_device_train_batch_size", "per_device_eval_batch_size")
-    one = start(tmp_path, "one", [], {}, **options, **dict.fromkeys(sizes, 4))
-    on_cpu = {"ACCELERATE_USE_CPU": "true"}
-    two = start(tmp_path, "two", LAUNCHER, on_cpu, **options, **dict.fromkeys(sizes, 2))
+    run(tmp_path, base, method, **told(tmp_path, "one", **options, **dict.fromkeys(sizes, 4)))
+    run_in_two(tmp_path, "two", **options, **dict.fromkeys(sizes, 2))
+    one, two = points_of(tmp_path, "one"), points_of(tmp_path, "two")
     names = ("loss", "grad_norm", "eval_loss", "tokens_seen", "epoch", "learning_rate")
     assert numbers(two, *names) == [
         (step, name, pytest.approx(value, rel=1e-4)) for step, name, value in numbers(one, *names)
