@@ -60,12 +60,15 @@ def begin(job: JobConfig, folder: RunFolder) -> Checkpoint | None:
     check_folder(job, folder)
     named = replace(job, saving=replace(job.saving, output_dir=folder.path))  # wherever it is read from
     write_job(named, folder.job_file)  # first: by it the folder is known as a run's
-    folder.checkpoints.mkdir(exist_ok=True)
-    remove_unfinished(folder)
-    for left in folder.path.glob(".*.json.*"):  # half-written by a process that was killed
-        left.unlink(missing_ok=True)
-    for request in (folder.stop_request, folder.save_request):  # meant for a process that is gone
-        request.unlink(missing_ok=True)
+    try:
+        folder.checkpoints.mkdir(exist_ok=True)
+        remove_unfinished(folder)
+        for left in folder.path.glob(".*.json.*"):  # half-written by a process that was killed
+            left.unlink(missing_ok=True)
+        for request in (folder.stop_request, folder.save_request):  # meant for a process that is gone
+            request.unlink(missing_ok=True)
+    except OSError as fault:
+        raise _unwritable(folder, fault) from fault
     return last_checkpoint(folder)
 
 
@@ -132,12 +135,16 @@ def held(folder: RunFolder) -> Iterator[None]:
             path=folder.path,
         ) from fault
     except OSError as fault:
-        raise StorageError(
-            "{path} cannot be written: {fault}; set output_dir to a folder that can be.",
-            path=folder.path,
-            fault=fault.strerror or fault,
-        ) from fault
+        raise _unwritable(folder, fault) from fault
     try:
         yield
     finally:
         lock.release()
+
+
+def _unwritable(folder: RunFolder, fault: OSError) -> StorageError:
+    return StorageError(
+        "{path} cannot be written: {fault}; set output_dir to a folder that can be.",
+        path=folder.path,
+        fault=fault.strerror or fault,
+    )

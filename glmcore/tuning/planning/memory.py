@@ -1,7 +1,7 @@
 """How much memory a run takes, known before it is loaded. Arithmetic on a job and the sizes of its model.
 
-What autograd keeps was read off transformers' decoders with sdpa attention; `tests/tuning/test_memory.py`
-holds the numbers against what it really keeps. N: bytes of a number in which is computed.
+What autograd keeps was read off transformers' decoders with sdpa attention; a test holds the numbers against
+what it really keeps. N: bytes of a number in which is computed.
 """
 
 from collections.abc import Iterator

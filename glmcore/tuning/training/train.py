@@ -81,7 +81,8 @@ def train(job_file: JobFile, settings: Settings, progress: Progress, say: Callab
         try:
             return _Run(job, folder, settings, progress, say, state, status).run()
         except KeyboardInterrupt:
-            status.update("stopped")
+            with suppress(OSError):
+                status.update("stopped")
             raise
         except Exception as fault:
             told = explained(fault, folder)

@@ -77,12 +77,12 @@ def without_dropout(name, folder):
 )
 def test_two_processes_learn_as_one_with_the_doubled_batch(base, method, tmp_path):
     # Each process draws its own dropout: only without it both ways are the same.
-    options = {**METHODS[method], "base_model": without_dropout(base, tmp_path), "learning_rate": 1e-3}
+    options = {"base_model": without_dropout(base, tmp_path), "learning_rate": 1e-3}
     if method == "lora":
         options["lora_dropout"] = 0
     sizes = ("per_device_train_batch_size", "per_device_eval_batch_size")
-    run(tmp_path, base, method, **told(tmp_path, "one", **options, **dict.fromkeys(sizes, 4)))
-    run_in_two(tmp_path, "two", **options, **dict.fromkeys(sizes, 2))
+    run(tmp_path, base, method, **told(tmp_path, "one", **options | dict.fromkeys(sizes, 4)))
+    run_in_two(tmp_path, "two", **METHODS[method] | options | dict.fromkeys(sizes, 2))
     one, two = points_of(tmp_path, "one"), points_of(tmp_path, "two")
     names = ("loss", "grad_norm", "eval_loss", "tokens_seen", "epoch", "learning_rate")
     assert numbers(two, *names) == [
