@@ -64,6 +64,11 @@ class LoadedModel:
         """What the prompt form makes of a fixed conversation; an adapter is tuned for one."""
         return template_hash(self.family.prompt_form, self.tokenizer)
 
+    @property
+    def as_base(self) -> Base:
+        """What an adapter must fit."""
+        return Base(self.name, self.model, self.family, self.template_hash)
+
     def clean_answer(self, text: str) -> str:
         """A whole answer as it is to be shown; most families need nothing done.
 
@@ -98,6 +103,5 @@ class LoadedModel:
                 path=entry.path,
                 attached=self.adapter,
             )
-        base = Base(self.name, self.model, self.family, self.template_hash)
-        model, can_batch = attach_adapter(base, entry)
+        model, can_batch = attach_adapter(self.as_base, entry)
         return replace(self, model=model, adapter=entry.name, can_batch=can_batch and self.can_batch)

@@ -1,7 +1,6 @@
 """Adapters of PEFT's, written so that chat and PEFT itself can load them, and read again to go on."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from glmcore.core.errors import ModelLoadError
 from glmcore.models.adapters.attach import check_manifest
-from glmcore.models.adapters.base import Base
 from glmcore.models.adapters.folders import PEFT_CONFIG, entry_of
 from glmcore.models.adapters.peft_form import PEFT_WEIGHTS, open_peft
+from glmcore.models.files.checkpoint import write_json
 from glmcore.models.loaded import LoadedModel
 from glmcore.tuning.methods.tuned import StateDict, write_adapter_manifest
 
@@ -32,9 +31,8 @@ def continue_peft(loaded: LoadedModel, folder: Path, kind: str) -> Any:
             config=PEFT_CONFIG,
             kind=kind,
         )
-    base = Base(loaded.name, loaded.model, loaded.family, loaded.template_hash)
-    check_manifest(base, entry)
-    model, found = open_peft(base, folder)
+    check_manifest(loaded.as_base, entry)
+    model, found = open_peft(loaded.as_base, folder)
     if found != kind:
         raise ModelLoadError(
             "{path} is an adapter of the type {found}, expected {kind}; set method to go with it.",
@@ -66,8 +64,7 @@ def save_peft(
         model.peft_config["default"], base_model_name_or_path=loaded.name, inference_mode=True
     )
     values = {name: _plain(value) for name, value in config.to_dict().items()}
-    text = json.dumps(values, indent=2, ensure_ascii=False)
-    (folder / PEFT_CONFIG).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / PEFT_CONFIG, values)
     write_adapter_manifest(folder, loaded, method, sizes)
 
 

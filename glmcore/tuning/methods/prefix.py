@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 
 from glmcore.core.errors import ModelLoadError
 from glmcore.models.adapters.attach import check_manifest
-from glmcore.models.adapters.base import Base
 from glmcore.models.adapters.folders import PEFT_CONFIG, entry_of
 from glmcore.models.adapters.original_form import check_family
 from glmcore.models.files.checkpoint import read_json, write_json
@@ -81,9 +80,8 @@ def _new_original(loaded: LoadedModel, config: TuningConfig) -> PrefixEncoder:
 
 
 def _read_original(loaded: LoadedModel, folder: Path) -> PrefixEncoder:
-    base = Base(loaded.name, loaded.model, loaded.family, loaded.template_hash)
-    check_manifest(base, entry_of(folder, folder.name))
-    check_family(base, folder)
+    check_manifest(loaded.as_base, entry_of(folder, folder.name))
+    check_family(loaded.as_base, folder)
     return load_prefix(folder, loaded.model.config, loaded.name)
 
 
@@ -134,9 +132,7 @@ def _continued(loaded: LoadedModel, folder: Path) -> Any:
         model.peft_config["default"].prefix_projection = False
         model.prompt_encoder["default"].prefix_projection = False
         return model
-    check_manifest(
-        Base(loaded.name, loaded.model, loaded.family, loaded.template_hash), entry_of(folder, folder.name)
-    )
+    check_manifest(loaded.as_base, entry_of(folder, folder.name))
     values = read_json(folder / PEFT_CONFIG)
     try:
         model = _with_prefix(loaded, values["num_virtual_tokens"], values["prefix_projection"])

@@ -48,6 +48,7 @@ from glmcore.tuning.training.trainer import TuningTrainer
 
 RESUMED = mark("Going on from the checkpoint of step {step}.")
 BROKE_OFF = mark("The run broke off, which is a fault of this program: {fault}.")
+NO_PROBE = mark("The forgetting probe is left out: no process has all weights, so none can answer alone.")
 PLATEAU = mark("Ended early: {count} evaluations without a better one.")
 GPU_MULTIPLE = 8  # lengths that tensor cores like
 
@@ -180,8 +181,6 @@ class _Run:
         evaluates = bool(job.evaluation.evaluate_every_steps) and data.validation is not None
         answers = answer_settings(loaded, job)
         callbacks = [RunLog(self.folder, self.status, str(self.state.device)), *callbacks]
-        if job.evaluation.forgetting_probe:
-            callbacks.append(ForgettingProbe(loaded, self.folder))
         if job.saving.tensorboard:
             callbacks.append(TensorBoardCallback(SummaryWriter(str(self.folder.tensorboard))))
         score = None
@@ -202,6 +201,10 @@ class _Run:
             callbacks=callbacks,
         )
         trainer.remove_callback(PrinterCallback)  # the points go to their file
+        if job.evaluation.forgetting_probe and not trainer.is_sharded:
+            trainer.add_callback(ForgettingProbe(loaded, self.folder))
+        elif job.evaluation.forgetting_probe:  # asked by one process, which would wait for the others
+            self.say(Note(NO_PROBE))
         return trainer
 
     def _write_results(

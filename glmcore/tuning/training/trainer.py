@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from transformers import Seq2SeqTrainer
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
-from transformers.integrations.fsdp import is_fsdp_managed_module
 from transformers.trainer_pt_utils import nested_detach
 
 from glmcore.tuning.checkpoints import NAME, mark_whole, read_marker, remove_oldest
@@ -138,6 +137,11 @@ class TuningTrainer(Seq2SeqTrainer):
     def _judged(self, metrics: Mapping[str, float]) -> float | None:
         return metrics.get(f"eval_{self.best.metric}")
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether each process holds a part of the weights only, so that none can compute alone."""
+        return bool(self.is_fsdp_enabled or is_deepspeed_zero3_enabled())
+
     # --- evaluation
 
     def evaluation_loop(self, *args: Any, **options: Any) -> Any:
@@ -161,10 +165,8 @@ class TuningTrainer(Seq2SeqTrainer):
         loss = (sums_B.sum() / counts_B.sum()).to(self.args.device)
         if prediction_loss_only or not prompts:
             return loss, None, None
-        is_sharded = is_deepspeed_zero3_enabled() or is_fsdp_managed_module(self.model)
-        ids = generate_answers(
-            self.model, prompts["prompt_ids"], prompts["prompt_mask"], self.answers, synced_gpus=is_sharded
-        )
+        asked = prompts["prompt_ids"], prompts["prompt_mask"]
+        ids = generate_answers(self.model, *asked, self.answers, synced_gpus=self.is_sharded)
         # One length for all batches, as they are put together in one array.
         missing = self.answers.max_new_tokens - ids.shape[1]
         ids = torch.nn.functional.pad(ids, (0, missing), value=IGNORED)

@@ -10,6 +10,7 @@ from glmcore.core.settings import Settings
 from glmcore.models import load_model
 from glmcore.tuning.probe.asking import ANSWER_TOKENS, ask
 from glmcore.tuning.probe.questions import load_questions
+from glmcore.tuning.training.trainer import TuningTrainer
 from tests.tuning.cases import slow_but
 from tests.tuning.running import (
     BASES,
@@ -87,3 +88,11 @@ def test_the_questions_are_enough_in_both_languages():
     assert {one.language for one in questions} == {"en", "zh"}
     assert {one.kind for one in questions} == {"question", "sentence"}
     assert all(one.prompt.strip() and one.answer.strip() for one in questions)
+
+
+@pytest.mark.parametrize("is_sharded", [False, True])
+def test_no_process_is_asked_alone_that_has_a_part_of_the_weights_only(is_sharded, tmp_path, monkeypatch):
+    monkeypatch.setattr(TuningTrainer, "is_sharded", is_sharded)
+    monkeypatch.setattr("glmcore.tuning.probe.asking.ask", lambda *_: {})
+    run(tmp_path, "llama", max_steps=1, forgetting_probe="true")
+    assert (tmp_path / "run" / "probe.jsonl").exists() is not is_sharded
