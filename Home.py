@@ -6,12 +6,12 @@ Only launches. Streamlit finds the literal `st.App(...)` below; the pages' main 
 import streamlit as st
 from starlette.middleware import Middleware
 
-from glmcore.api import ContentPolicy, health_routes
+from glmcore.api import ContentPolicy, asset_routes, health_routes
 from glmcore.ui.lifespan import lifespan, readiness
 
 app = st.App(
     "glmcore/ui/router.py",
-    routes=health_routes(readiness),
+    routes=[*health_routes(readiness), *asset_routes()],
     lifespan=lifespan,
     middleware=[Middleware(ContentPolicy)],
 )

@@ -41,6 +41,10 @@ class Settings:
     model_roots: tuple[Path, ...] = _setting(
         (), "further folders whose models are offered; separated by the path separator"
     )
+    log_roots: tuple[Path, ...] = _setting(
+        (),
+        "further folders whose training logs the curves page offers, of any program; separated like model_roots",
+    )
     device: str = _setting("auto", "where the model computes", ("auto", "cpu", "cuda", "mps"))
     dtype: str = _setting("auto", "number format of the weights", ("auto", "float32", "bfloat16", "float16"))
     quantize: str = _setting(
@@ -61,6 +65,10 @@ class Settings:
     database_url: str = _setting("", "where conversations are kept; empty means SQLite in the home folder")
     language: str = _setting("auto", "language of pages and terminal", ("auto", "en", "zh"))
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def jobs_dir(self) -> Path:
+        return self.home / "jobs"
 
     @property
     def models_dir(self) -> Path:

@@ -1,4 +1,4 @@
-"""What runs wrote, made visible: log reader, decimation, plotly figures. Knows files, not processes.
+"""What runs wrote, made visible: any log found and read, no point lost, curves judged.
 
-Empty until its issue.
+Knows files, not processes.
 """

@@ -42,6 +42,7 @@ async def _preload() -> None:
     except GlmcoreError as error:
         log.error("%s", error)  # the pages say it too
         return
+    shared.curves.watch.start()
     if shared.settings.preload:
         shared.models.start_loading(shared.settings.model)
 

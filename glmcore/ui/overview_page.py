@@ -4,6 +4,7 @@ import time
 
 import streamlit as st
 
+from glmcore.ui.curves.alerts_panel import show_fired
 from glmcore.ui.markdown import plain
 from glmcore.ui.model_panel import show_models
 from glmcore.ui.services import Services, services
@@ -24,6 +25,7 @@ def show() -> None:
     )
     if st.button(_("Start a chat"), icon=":material/chat:", type="primary"):
         st.switch_page(CHAT_PAGE)
+    show_fired(shared.curves.alerts, links=True)
     st.subheader(_("Models"))
     show_models(shared)
     _show_recent(shared)

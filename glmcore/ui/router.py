@@ -6,7 +6,7 @@ import secrets
 import streamlit as st
 
 from glmcore.core.errors import GlmcoreError
-from glmcore.ui.session import CHAT_PAGE, PAGES
+from glmcore.ui.session import CHAT_PAGE, CURVES_PAGE, PAGES
 from glmcore.ui.style import STYLE
 from glmcore.ui.text import _, choose_language, error_text
 
@@ -20,6 +20,7 @@ def main() -> None:
     pages = [
         st.Page(PAGES / "overview.py", title=_("Overview"), icon=":material/home:", default=True),
         st.Page(CHAT_PAGE, title=_("Chat"), icon=":material/chat:", url_path="chat"),
+        st.Page(CURVES_PAGE, title=_("Curves"), icon=":material/monitoring:", url_path="curves"),
     ]
     page = st.navigation(pages)
     try:

@@ -1,4 +1,4 @@
-"""What all sessions share, made once per server: settings, store, models, running answers."""
+"""What all sessions share, made once per server: settings, store, models, running answers, curves."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from glmcore.chat.answers import AnswerRegistry
 from glmcore.chat.model_host import ModelHost
 from glmcore.core.settings import Settings, load_settings
 from glmcore.history import HistoryStore, open_history
+from glmcore.ui.curves.services import CurveServices
 
 STORE_ANSWERS_SECONDS = 5.0  # how long a stopping server waits for its answers to be stored
 
@@ -20,9 +21,11 @@ class Services:
     history: HistoryStore
     models: ModelHost
     answers: AnswerRegistry
+    curves: CurveServices
 
     def close(self) -> None:
         """Stop and store what runs, and give everything back."""
+        self.curves.close()
         self.answers.close(STORE_ANSWERS_SECONDS)
         self.models.close()
         self.history.close()
@@ -48,4 +51,4 @@ def services() -> Services:
         lambda request, cancelled: models.engine(request.model, cancelled, request.adapter),
         max_running=configured.max_running_answers,
     )
-    return Services(configured, history, models, answers)
+    return Services(configured, history, models, answers, CurveServices(configured))

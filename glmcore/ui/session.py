@@ -8,6 +8,7 @@ from glmcore.core.messages import LOCAL_USER
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 CHAT_PAGE = PAGES / "chat.py"
+CURVES_PAGE = PAGES / "curves.py"
 OWNER = LOCAL_USER  # until sign-in exists everyone shares one history
 NOTICE_KEY = "notice"  # an error of one run that the next one says
 CONVERSATION_PARAM = "c"  # /chat?c=<conversation id>

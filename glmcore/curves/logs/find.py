@@ -1,0 +1,193 @@
+"""Finds runs: below folders, by the names of their files and a look into some; or a file pointed at."""
+
+import os
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glmcore.core.i18n import mark
+from glmcore.core.notes import Note
+from glmcore.curves.logs.forms import Form, LogRef, form_by_content, form_by_name, may_be_log
+from glmcore.curves.logs.parsing import Problems
+from glmcore.curves.run import run_id
+
+MAX_ENTRIES = 2_000_000  # files looked at in one search: about two seconds
+MAX_RUNS = 2_000
+MAX_PEEKS = 5_000  # files looked into
+MAX_DEPTH = 16
+
+TOO_MANY_FILES = mark("Only the first {count} files were looked at; point at a folder further in.")
+TOO_MANY_RUNS = mark("Only the first {count} runs were taken; point at a folder further in.")
+TOO_MANY_LOOKS = mark("Only the first {count} files of unknown form were looked into.")
+NOT_THERE = mark("{count} of the paths do not exist ({example}).")
+NO_LOG = mark(
+    "{count} of the files are no log of a known form: JSON lines, trainer_state.json, TensorBoard, CSV, text "
+    "({example})."
+)
+NOT_READABLE = mark("{count} files or folders cannot be read ({example}).")
+
+# Never runs of their own: checkpoints belong to the run above them, the others hold no logs.
+_SKIPPED = ("prepared", "predictions", "node_modules", "__pycache__")
+# Below a run these repeat what its own log says.
+_PARTS_OF_A_RUN = ("checkpoints", "tensorboard", "runs", "logs")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """A run that was found, not read yet. `path` is its folder, or its log where it shares the folder."""
+
+    id: str
+    name: str
+    path: Path
+    logs: tuple[LogRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    runs: tuple[RunRef, ...]
+    notes: tuple[Note, ...] = ()
+
+
+class _Search:
+    """One search over all paths: what was seen, and how much."""
+
+    def __init__(self) -> None:
+        self.entries = self.peeks = 0
+        self.seen: set[tuple[int, int]] = set()  # folders by device and inode: links may go in circles
+        self.problems = Problems()
+
+    def walk(self, root: Path) -> list[tuple[Path, tuple[LogRef, ...]]]:
+        """Breadth first, so that a limit cuts off what lies deepest."""
+        found: list[tuple[Path, tuple[LogRef, ...]]] = []
+        waiting = deque([(root, 0)])
+        while waiting and self.entries < MAX_ENTRIES and len(found) < MAX_RUNS:
+            folder, depth = waiting.popleft()
+            names, folders = self._list(folder)
+            runs = self._runs_in(folder, names, folders)
+            found += runs
+            is_run = any(path == folder for path, _ in runs)
+            for name in folders if depth < MAX_DEPTH else ():
+                if not (name.startswith("checkpoint-") or (is_run and name in _PARTS_OF_A_RUN)):
+                    waiting.append((folder / name, depth + 1))
+        if self.entries >= MAX_ENTRIES:
+            self.problems.add(TOO_MANY_FILES, count=self.entries)
+        if len(found) >= MAX_RUNS:
+            self.problems.add(TOO_MANY_RUNS, count=MAX_RUNS)
+        return found[:MAX_RUNS]
+
+    def _list(self, folder: Path) -> tuple[list[str], list[str]]:
+        """The names of files that may be logs, and of folders."""
+        files, folders = [], []
+        try:
+            facts = folder.stat()
+            if (facts.st_dev, facts.st_ino) in self.seen:
+                return [], []
+            self.seen.add((facts.st_dev, facts.st_ino))
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    self.entries += 1
+                    if self.entries >= MAX_ENTRIES:
+                        break
+                    name = entry.name
+                    if form_by_name(name) or may_be_log(name):
+                        files.append(name)
+                    elif not name.startswith(".") and name not in _SKIPPED and entry.is_dir():
+                        folders.append(name)
+        except OSError as fault:
+            self.problems.add(NOT_READABLE, f"{folder.name}: {fault.strerror}")
+        return sorted(files), sorted(folders)
+
+    def _runs_in(
+        self, folder: Path, names: Sequence[str], folders: Sequence[str]
+    ) -> list[tuple[Path, tuple[LogRef, ...]]]:
+        forms = {form for name in names if (form := form_by_name(name))}
+        has_states = any(
+            (folder / name / Form.TRAINER_STATE).is_file()
+            for name in folders
+            if name.startswith("checkpoint-")
+        )
+        if Form.METRICS in forms:
+            return [(folder, (LogRef(Form.METRICS, folder / Form.METRICS),))]
+        logs = []
+        if Form.TRAINER_LOG in forms:
+            logs.append(LogRef(Form.TRAINER_LOG, folder / Form.TRAINER_LOG))
+        if Form.TRAINER_STATE in forms or has_states:
+            logs.append(LogRef(Form.TRAINER_STATE, folder))
+        if not logs and Form.EVENTS in forms:
+            logs.append(LogRef(Form.EVENTS, folder))
+        if logs:
+            return [(folder, tuple(logs))]
+        return self._looked_into(folder, names)
+
+    def _looked_into(self, folder: Path, names: Sequence[str]) -> list[tuple[Path, tuple[LogRef, ...]]]:
+        """Logs without a name of their own: those of the most trusted form, each a run."""
+        found: list[LogRef] = []
+        for name in names:
+            if self.peeks >= MAX_PEEKS:
+                if TOO_MANY_LOOKS not in self.problems.counts:
+                    self.problems.add(TOO_MANY_LOOKS, count=MAX_PEEKS)
+                break
+            self.peeks += 1
+            try:
+                form = form_by_content(folder / name)
+            except OSError as fault:
+                self.problems.add(NOT_READABLE, f"{name}: {fault.strerror}")
+                continue
+            if form is not None:
+                found.append(LogRef(form, folder / name))
+        if not found:
+            return []
+        order = list(Form)
+        best = min((log.form for log in found), key=order.index)
+        chosen = [log for log in found if log.form is best]
+        if len(chosen) == 1:
+            return [(folder, tuple(chosen))]
+        return [(log.path, (log,)) for log in chosen]
+
+
+def find_runs(paths: Sequence[Path]) -> Found:
+    """The runs that paths name: files, runs' folders, or folders of runs at any depth."""
+    search = _Search()
+    found: list[tuple[Path, Path, tuple[LogRef, ...]]] = []
+    for path in paths:
+        if path.is_dir():
+            found += [(path, where, logs) for where, logs in search.walk(path)]
+        elif path.exists():
+            found += [(path, path, (log,)) for log in _pointed_at(path, search.problems)]
+        else:
+            search.problems.add(NOT_THERE, str(path))
+    return Found(_named(found), tuple(search.problems.notes()))
+
+
+def _pointed_at(path: Path, problems: Problems) -> list[LogRef]:
+    try:
+        form = form_by_name(path.name) or form_by_content(path, any_name=True)
+    except OSError as fault:
+        problems.add(NOT_READABLE, f"{path}: {fault.strerror}")
+        return []
+    if form is None:
+        problems.add(NO_LOG, str(path))
+        return []
+    return [LogRef(form, path)]
+
+
+def _named(found: Sequence[tuple[Path, Path, tuple[LogRef, ...]]]) -> tuple[RunRef, ...]:
+    """Each run once, by the shortest name that no other has."""
+    named: dict[str, RunRef] = {}
+    taken: dict[str, str] = {}
+    for root, path, logs in found:
+        identity = run_id(path)
+        if identity in named:
+            continue
+        name = _printable(path.name if path == root else os.path.relpath(path, root))
+        if name in taken:
+            name = _printable(str(path))
+        taken[name] = identity
+        named[identity] = RunRef(identity, name or "/", path, logs)
+    return tuple(named.values())
+
+
+def _printable(name: str) -> str:
+    """File names may hold bytes that are no text."""
+    return name.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,162 @@
+"""The forms of logs that are read: how each is told, which files belong to it, who parses it."""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from glmcore.core.errors import DataError
+from glmcore.curves.logs.csv_log import CsvLog, looks_like_csv_log
+from glmcore.curves.logs.event_file import EventFile
+from glmcore.curves.logs.json_lines import JsonLines
+from glmcore.curves.logs.parsing import Parser
+from glmcore.curves.logs.text_log import TextLog, looks_like_text_log
+from glmcore.curves.logs.trainer_state import parse_trainer_state
+from glmcore.curves.metric_names import STEP_KEYS
+
+PEEK_BYTES = 256 << 10
+METRICS, TRAINER_LOG, TRAINER_STATE = "metrics.jsonl", "trainer_log.jsonl", "trainer_state.json"
+_EVENTS = re.compile(r".*\.tfevents\..+")
+_ROTATED = re.compile(r"\.(\d{1,4})")
+_JSON_LINES = re.compile(r".*(metric|log|scalar|history|progress|loss).*\.(jsonl|ndjson)", re.IGNORECASE)
+_CSV = re.compile(r".*(metric|log|scalar|history|progress|result|loss).*\.(csv|tsv)", re.IGNORECASE)
+_TEXT = re.compile(
+    r".*\.(log|out|err)|(.*log|.*train.*|stdout|stderr|nohup|output)\.txt|nohup", re.IGNORECASE
+)
+_STEP_IN_JSON = re.compile(rb'"(?:' + "|".join(STEP_KEYS).encode() + rb'|epoch)"\s*:\s*"?[-\d]')
+
+
+class Form(StrEnum):
+    """Named as people know them. The order is that of trust where a folder holds several."""
+
+    METRICS = METRICS
+    TRAINER_LOG = TRAINER_LOG
+    TRAINER_STATE = TRAINER_STATE
+    EVENTS = "TensorBoard"
+    JSON_LINES = "JSON lines"
+    CSV = "CSV"
+    TEXT = "text log"
+
+
+PARSERS: Mapping[Form, Callable[[Mapping[str, Any] | None], Parser]] = {
+    Form.METRICS: JsonLines,
+    Form.TRAINER_LOG: JsonLines,
+    Form.JSON_LINES: JsonLines,
+    Form.EVENTS: EventFile,
+    Form.CSV: CsvLog,
+    Form.TEXT: TextLog,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LogRef:
+    """A log that was found: its form and where it lies (for TensorBoard, the folder of its event files)."""
+
+    form: Form
+    path: Path
+
+    def list_files(self) -> Sequence[Path]:
+        """Its files as they are now, in the order they were written."""
+        if self.form is Form.EVENTS:
+            return _event_files(self.path)
+        if self.form is Form.TRAINER_STATE:
+            return _trainer_states(self.path)
+        return [*_rotated(self.path), self.path]
+
+
+def form_by_name(name: str) -> Form | None:
+    """The form of a file that its name alone tells."""
+    if name in (METRICS, TRAINER_LOG, TRAINER_STATE):
+        return Form(name)
+    return Form.EVENTS if _EVENTS.fullmatch(name) else None
+
+
+def may_be_log(name: str) -> bool:
+    """Whether a look into a file of this name is worth while, when folders are walked through."""
+    return any(pattern.fullmatch(name) for pattern in (_JSON_LINES, _CSV, _TEXT))
+
+
+def form_by_content(path: Path, *, any_name: bool = False) -> Form | None:
+    """The form of a file by a look at its beginning and end.
+
+    Args:
+        any_name: the file was pointed at, so that its name need not look like a log's.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    head, tail = _peek(path)
+    if not head.strip():
+        return None
+    name = path.name
+    if head.lstrip().startswith(b"{"):
+        if (any_name or _JSON_LINES.fullmatch(name)) and _is_json_lines(head):
+            return Form.JSON_LINES
+        if any_name and _is_trainer_state(path):
+            return Form.TRAINER_STATE
+    if (any_name or _CSV.fullmatch(name)) and looks_like_csv_log(head):
+        return Form.CSV
+    if (any_name or _TEXT.fullmatch(name)) and (looks_like_text_log(head) or looks_like_text_log(tail)):
+        return Form.TEXT
+    return None
+
+
+def _is_json_lines(head: bytes) -> bool:
+    return any(_STEP_IN_JSON.search(line) for line in head.splitlines()[:20] if line.startswith(b"{"))
+
+
+def _is_trainer_state(path: Path) -> bool:
+    try:
+        parse_trainer_state(path.read_bytes())
+    except DataError:
+        return False
+    return True
+
+
+def _peek(path: Path) -> tuple[bytes, bytes]:
+    with path.open("rb") as file:
+        head = file.read(PEEK_BYTES)
+        size = os.fstat(file.fileno()).st_size
+        file.seek(max(len(head), size - PEEK_BYTES))
+        return head, file.read(PEEK_BYTES)
+
+
+def _event_files(folder: Path) -> list[Path]:
+    """By name, which begins with the time a file was begun."""
+    if folder.is_file():
+        return [folder]
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if _EVENTS.fullmatch(entry.name))
+    except OSError:
+        return []
+    return [folder / name for name in names]
+
+
+def _trainer_states(path: Path) -> list[Path]:
+    """That of the folder and those of its checkpoints; the file itself where one was pointed at."""
+    if path.name.endswith(".json"):
+        return [path]
+    try:
+        with os.scandir(path) as entries:
+            checkpoints = [entry.name for entry in entries if entry.name.startswith("checkpoint-")]
+    except OSError:
+        return []
+    candidates = [path / TRAINER_STATE, *(path / name / TRAINER_STATE for name in checkpoints)]
+    return [file for file in candidates if file.is_file()]
+
+
+def _rotated(path: Path) -> list[Path]:
+    """`log.2`, `log.1` beside a `log`, the oldest first."""
+    if not path.with_name(f"{path.name}.1").exists():
+        return []
+    found = []
+    with os.scandir(path.parent) as entries:
+        for entry in entries:
+            number = _ROTATED.fullmatch(entry.name.removeprefix(path.name))
+            if entry.name.startswith(path.name) and number:
+                found.append((int(number[1]), path.parent / entry.name))
+    return [file for _, file in sorted(found, reverse=True)]

@@ -1,0 +1,170 @@
+"""What is chosen about the curves: folder, runs, metrics, axis, smoothing, scale, groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from glmcore.core.errors import ConfigError
+from glmcore.curves.configs import differing_keys, matches
+from glmcore.curves.metric_names import split_part
+from glmcore.curves.run import Run
+from glmcore.curves.views.axes import Axis, axis_title
+from glmcore.curves.views.grouping import Band
+from glmcore.curves.views.smoothing import SmoothingMethod
+from glmcore.ui.curves.address import PageState
+from glmcore.ui.curves.state import keep, reset, widget_key
+from glmcore.ui.markdown import plain
+from glmcore.ui.text import _, error_text, plural
+
+LATEST_RUNS = 10  # shown when none was chosen
+MAX_SHOWN_RUNS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the widgets gave: the view, the runs that the filter lets through, and those that are drawn."""
+
+    state: PageState
+    found: tuple[Run, ...]
+    shown: tuple[Run, ...]
+
+
+def choose_folder(folders: Sequence[Path], state: PageState) -> int:
+    """The folder of logs; a choice only where the settings name more than the jobs."""
+    if len(folders) == 1:
+        return 0
+    return int(
+        st.selectbox(
+            _("Folder of logs"),
+            range(len(folders)),
+            key=widget_key("folder"),
+            format_func=lambda number: _("Jobs") if number == 0 else str(folders[number]),
+        )
+    )
+
+
+def choose(runs: Sequence[Run], folder: int) -> Chosen:
+    """Draw the widgets above the charts; what is chosen is kept and said in the address."""
+    query = st.text_input(
+        _("Find runs"),
+        key=widget_key("find"),
+        placeholder=_("words, -without, lora_rank=8, learning_rate<1e-3"),
+        icon=":material/search:",
+        type="search",
+    )
+    found = _filtered(runs, query)
+    names = {run.id: run.name for run in runs}
+    known = [one for one in st.session_state[widget_key("run")] if one in names]
+    st.session_state[widget_key("run")] = known
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.multiselect(
+            _("Runs"),
+            list(dict.fromkeys([*known, *(run.id for run in found)])),
+            key=widget_key("run"),
+            format_func=lambda one: names.get(one, one),
+            placeholder=plural("the latest run", "the {count} latest runs", LATEST_RUNS),
+            max_selections=MAX_SHOWN_RUNS,
+            width=420,
+        )
+        metrics = _choose_metrics(found)
+    view = _choose_view(found)
+    state = keep(PageState(folder=folder, find=query, run=tuple(chosen), metric=metrics, **view))
+    shown = [run for run in runs if run.id in set(chosen)] if chosen else list(found[:LATEST_RUNS])
+    return Chosen(state, found, tuple(shown[:MAX_SHOWN_RUNS]))
+
+
+def _filtered(runs: Sequence[Run], query: str) -> tuple[Run, ...]:
+    try:
+        return tuple(run for run in runs if matches(query, run.name, run.config))
+    except ConfigError as error:
+        st.warning(error_text(error), icon=":material/filter_alt:")
+        return tuple(runs)
+
+
+def _choose_metrics(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Names of charts: a metric and its evaluation share one."""
+    names = sorted({split_part(name)[0] for run in runs for name in run.curves}, key=str.lower)
+    key = widget_key("metric")
+    st.session_state[key] = [name for name in st.session_state[key] if name in names]
+    return tuple(
+        st.multiselect(
+            _("Charts"), names, key=key, placeholder=_("loss and what goes with it"), width=320, max_selections=60
+        )
+    )
+
+
+def _choose_view(runs: Sequence[Run]) -> dict[str, object]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        axis = st.segmented_control(
+            _("Axis"),
+            list(Axis),
+            key=widget_key("axis"),
+            format_func=lambda one: _(axis_title(one)),
+            required=True,
+        )
+        smooth = st.slider(
+            _("Smoothing"),
+            0.0,
+            0.99,
+            step=0.01,
+            key=widget_key("smooth"),
+            help=_("0 draws every point as it is; the raw curve stays faintly behind the smoothed one."),
+            width=220,
+        )
+        with st.popover(_("View"), icon=":material/tune:"):
+            more = _choose_more(runs)
+        st.button(_("Reset"), icon=":material/restart_alt:", type="tertiary", on_click=reset)
+    return {"axis": axis, "smooth": smooth, **more}
+
+
+def _choose_more(runs: Sequence[Run]) -> dict[str, object]:
+    methods = {
+        SmoothingMethod.EXPONENTIAL: _("exponential, as TensorBoard's"),
+        SmoothingMethod.TIME_WEIGHTED: _("time-weighted: by distance on the axis"),
+    }
+    bands = {Band.STD: _("standard deviation"), Band.MINMAX: _("least to greatest")}
+    metrics = sorted({name for run in runs for name in run.curves}, key=str.lower)
+    chosen: dict[str, object] = {
+        "method": st.radio(
+            _("Average"), list(methods), key=widget_key("method"), format_func=lambda one: methods[one]
+        ),
+        "log": st.toggle(_("Logarithmic scale"), key=widget_key("log")),
+        "clip": st.toggle(
+            _("Cut off outliers"),
+            key=widget_key("clip"),
+            help=_("The scale goes by the middle 90 % of the points."),
+        ),
+        "raw": st.toggle(_("Raw curve behind"), key=widget_key("raw")),
+        "best": st.toggle(_("Mark the best point"), key=widget_key("best")),
+        "old": st.toggle(
+            _("What a resume replaced"),
+            key=widget_key("old"),
+            help=_("Points that a resumed run computed again, dotted."),
+        ),
+    }
+    keys = differing_keys([run.config for run in runs])
+    if st.session_state[widget_key("group")] not in ("", *keys):
+        st.session_state[widget_key("group")] = ""
+    chosen["group"] = st.selectbox(
+        _("Group by"),
+        ["", *keys],
+        key=widget_key("group"),
+        format_func=lambda key: key or _("no groups"),
+        help=_("Runs with the same value become one curve: their mean and a band."),
+    )
+    chosen["band"] = st.radio(
+        _("Band"), list(bands), key=widget_key("band"), format_func=lambda one: bands[one], horizontal=True
+    )
+    for name, label in (("lower", _("Lower is better")), ("higher", _("Higher is better"))):
+        key = widget_key(name)
+        st.session_state[key] = [one for one in st.session_state[key] if one in metrics]
+        chosen[name] = tuple(
+            st.multiselect(label, metrics, key=key, placeholder=_("as the name says"), max_selections=20)
+        )
+    return chosen
+
+
+def label_of(run: Run) -> str:
+    return plain(run.name)

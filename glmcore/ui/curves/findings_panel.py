@@ -1,0 +1,34 @@
+"""Runs in words: what the rules found, with the steps it rests on, and what the rules are."""
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from glmcore.curves.findings import RULES
+from glmcore.curves.run import Run
+from glmcore.ui.curves.runs_table import SEVERITY_SIGNS
+from glmcore.ui.curves.services import CurveServices
+from glmcore.ui.markdown import plain
+from glmcore.ui.text import _
+
+MAX_RUNS = 12
+
+
+def show_findings(shared: CurveServices, runs: Sequence[Run], colours: Mapping[str, str]) -> None:
+    """One block per run that is drawn."""
+    st.subheader(_("In words"))
+    for run in runs[:MAX_RUNS]:
+        findings = shared.findings(run)
+        lines = [
+            f"{SEVERITY_SIGNS[one.severity]} {plain(_(one.note.template, **one.note.values))}" for one in findings
+        ]
+        lines += [f":gray[⚠ {plain(_(note.template, **note.values))}]" for note in run.problems]
+        if run.status.reason:
+            lines.append(f":gray[{plain(run.status.reason)}]")
+        st.markdown(f"**{plain(run.name)}** :gray[· {plain(run.form)}]")
+        st.markdown("  \n".join(lines) if lines else f":gray[{_('Nothing to say yet.')}]")
+    if len(runs) > MAX_RUNS:
+        st.caption(_("{count} further runs are not read out here.", count=len(runs) - MAX_RUNS))
+    with st.expander(_("How the rules judge"), icon=":material/rule:"):
+        for rule in RULES:
+            st.markdown(f"**{_(rule.title)}.** {plain(_(rule.explanation))}")

@@ -1,0 +1,123 @@
+"""The part of the curves page that is drawn again while runs go on: state of affairs, charts, table, findings."""
+
+import time
+from collections.abc import Sequence
+
+import streamlit as st
+
+from glmcore.core.notes import Note
+from glmcore.curves.metric_names import Direction, direction_of
+from glmcore.curves.run import Run
+from glmcore.curves.views.axes import Axis
+from glmcore.curves.views.charts import Chart, build_charts
+from glmcore.curves.views.colours import assign_colours
+from glmcore.curves.views.metric_choice import default_metrics, names_by_base
+from glmcore.curves.views.smoothing import Smoothing
+from glmcore.curves.views.view import StepMark, View
+from glmcore.ui.curve_charts.element import charts_state, show_charts
+from glmcore.ui.curves.address import PageState
+from glmcore.ui.curves.services import CurveServices
+from glmcore.ui.curves.state import keep_zoom
+from glmcore.ui.text import _
+
+CHARTS_KEY = "curves_charts"
+PICKED_KEY = "curves_picked"  # the point that was clicked last: run and step
+CHART_HEIGHT = 280
+
+
+def view_of(state: PageState, shared: CurveServices, runs: Sequence[Run]) -> View:
+    """What is to be drawn."""
+    marks = [StepMark(run.id, mark.step, mark.text) for run in runs for mark in shared.remarks.of(run.id).marks]
+    return View(
+        metrics=state.metric or None,
+        axis=state.axis,
+        smoothing=Smoothing(state.method, state.smooth),
+        log_y=state.log,
+        clip=state.clip,
+        shows_raw=state.raw,
+        shows_superseded=state.old,
+        shows_best=state.best,
+        x_range=state.zoom,
+        group_by=state.group or None,
+        band=state.band,
+        points=charts_state(CHARTS_KEY).width or 800,
+        marks=tuple(marks),
+        directions=directions_of(state, runs),
+    )
+
+
+def directions_of(state: PageState, runs: Sequence[Run]) -> dict[str, Direction]:
+    """Which way each metric is better: by its name, unless the reader said otherwise."""
+    names = {name for run in runs for name in run.curves}
+    found = {name: direction_of(name) for name in names}
+    found |= {name: Direction.LOWER for name in state.lower}
+    return found | {name: Direction.HIGHER for name in state.higher}
+
+
+def charts_of(shared: CurveServices, all_runs: Sequence[Run], runs: Sequence[Run], state: PageState) -> list[Chart]:
+    """The charts of a view; colours go by all runs, so that a filter changes none."""
+    return build_charts(runs, view_of(state, shared, runs), colours_of(all_runs))
+
+
+def colours_of(runs: Sequence[Run]) -> dict[str, str]:
+    return assign_colours(run.id for run in sorted(runs, key=_begun))
+
+
+def show_live_charts(charts: Sequence[Chart], state: PageState) -> None:
+    """Draw the charts; a new range is kept, so that its detail is sent in the same run."""
+    footnotes = {chart.id: [_(note.template, **note.values) for note in chart.footnotes] for chart in charts}
+    seen = show_charts(
+        charts,
+        key=CHARTS_KEY,
+        labels=_labels(),
+        x_range=state.zoom,
+        height=CHART_HEIGHT,
+        is_date_axis=state.axis is Axis.WALL,
+        footnotes=footnotes,
+        on_change=_range_changed,
+    )
+    if seen.picked is not None:
+        st.session_state[PICKED_KEY] = (seen.picked.run, seen.picked.x)
+
+
+def _range_changed() -> None:
+    keep_zoom(charts_state(CHARTS_KEY).x_range)
+
+
+def show_notes(notes: Sequence[Note]) -> None:
+    for note in notes:
+        st.caption(f":material/info: {_(note.template, **note.values)}")
+
+
+def show_clock(runs: Sequence[Run]) -> None:
+    live = sum(run.status.is_live for run in runs)
+    now = time.strftime("%H:%M:%S")
+    st.caption(_("{count} runs, {live} of them live · looked at {now}", count=len(runs), live=live, now=now))
+
+
+def metrics_of(runs: Sequence[Run], state: PageState, most: int = 4) -> list[str]:
+    """The metrics that the table has columns for: those of the first charts, evaluation first."""
+    names = names_by_base(runs)
+    bases = state.metric or default_metrics(runs)
+    return [name for base in bases for name in sorted(names.get(base, ()))][:most]
+
+
+def _begun(run: Run) -> tuple[float, str]:
+    """When a run began, so that a later one never changes the colour of an earlier one."""
+    for curve in run.curves.values():
+        if len(curve):
+            begun = float(curve.times[0])
+            return (begun if begun == begun else run.status.changed_at, run.id)
+    return (run.status.changed_at, run.id)
+
+
+def _labels() -> dict[str, str]:
+    return {
+        "png": _("Save as PNG"),
+        "svg": _("Save as SVG"),
+        "enlarge": _("Enlarge"),
+        "shrink": _("Shrink"),
+        "use": _("Drag to zoom in, double click to zoom out, click a point to mark it."),
+        "more": _("{count} more"),
+        "failed": _("The charts cannot be drawn: their program did not arrive. Reload the page."),
+    }

@@ -1,0 +1,5 @@
+"""Training curves: see `glmcore.ui.curves.page`."""
+
+from glmcore.ui.curves.page import show
+
+show()
