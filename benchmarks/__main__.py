@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import conversion, engine, families, page, scoring, tuning
+from benchmarks import conversion, curves, engine, families, page, scoring, tuning
 from benchmarks.report import Measurement
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
     "scoring": scoring.measure,
     "tuning": tuning.measure,
     "preparing": tuning.measure_preparing,
+    "curves": curves.measure,
 }
 
 

@@ -5,6 +5,7 @@ from functools import partial
 
 from glmcore.cli.arguments import Parser, add_command, add_help
 from glmcore.cli.chat import add_chat
+from glmcore.cli.curves import add_curves
 from glmcore.cli.doctor import run_doctor
 from glmcore.cli.models import add_models
 from glmcore.cli.predict import add_predict
@@ -23,4 +24,5 @@ def build_parser(language: str) -> argparse.ArgumentParser:
     add_chat(commands, language)
     add_train(commands, language)
     add_predict(commands, language)
+    add_curves(commands, language)
     return parser

@@ -43,7 +43,7 @@ class Settings:
     )
     log_roots: tuple[Path, ...] = _setting(
         (),
-        "further folders whose training logs the curves page offers, of any program; separated like model_roots",
+        "further folders whose training logs, of any program, the curves page offers; separated likewise",
     )
     device: str = _setting("auto", "where the model computes", ("auto", "cpu", "cuda", "mps"))
     dtype: str = _setting("auto", "number format of the weights", ("auto", "float32", "bfloat16", "float16"))

@@ -5,13 +5,15 @@ log of gigabytes: what is left is read at the next call.
 """
 
 import hashlib
+import itertools
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from glmcore.core.i18n import mark
 from glmcore.core.notes import Note
@@ -19,9 +21,10 @@ from glmcore.curves.cache import CurveCache
 from glmcore.curves.configs import read_config
 from glmcore.curves.logs.find import Found, RunRef, find_runs
 from glmcore.curves.logs.forms import PARSERS, Form, LogRef
-from glmcore.curves.logs.parsing import Problems
+from glmcore.curves.logs.parsing import Parser, Problems
 from glmcore.curves.logs.state_log import StateLog
-from glmcore.curves.logs.tail import Place, Tail
+from glmcore.curves.logs.tail import Tail
+from glmcore.curves.logs.trainer_state import TOTAL_STEPS
 from glmcore.curves.run import ConfigValue, Run
 from glmcore.curves.series import Series
 from glmcore.curves.status import read_status
@@ -31,10 +34,15 @@ READERS = 2  # threads that parse; more than the cores gain nothing
 FIND_SECONDS, FIND_SHARE = 10.0, 20.0  # between two searches; or so many times what one takes
 SHARED_SECONDS = 0.5  # pages that look at once share a reading
 CONFIG_SECONDS = 30.0  # a run's config is looked at again: it may have been started anew
-CACHE_AFTER_BYTES = 1 << 20  # read since the cache was written
+# A cache is written anew after so many bytes of the log, and after so large a part of what is kept.
+CACHE_AFTER_BYTES, CACHE_AFTER_PART = 1 << 20, 1 / 8
 
 STILL_READING = mark("Still reading: {count} MB of the log are left.")
 TOO_MANY_METRICS = mark("{count} further metrics were left out: a run may have {limit}.")
+
+_revisions = itertools.count(
+    1
+)  # of all libraries, so that a run that comes back is never taken for an old one
 
 
 class Log(Protocol):
@@ -81,7 +89,8 @@ class _OpenRun:
 
     ref: RunRef
     logs: list[Log]
-    revision: int = 0
+    revision: int = 0  # none yet
+    picture: Run | None = None
     curves: LazyCurves = field(default_factory=lambda: LazyCurves(()))
     config: Mapping[str, ConfigValue] = field(default_factory=dict)
     config_read_at: float = float("-inf")
@@ -112,7 +121,8 @@ class CurveLibrary:
             for ref in found.runs:
                 run = known.get(ref.id)
                 if run is None or run.ref.logs != ref.logs:
-                    run = _OpenRun(ref, [self._opened(log) for log in ref.logs])
+                    opened = dict(zip(run.ref.logs, run.logs, strict=True)) if run else {}
+                    run = _OpenRun(ref, [opened.get(log) or self._opened(log) for log in ref.logs])
                 run.ref = ref
                 self._open[ref.id] = run
         return found
@@ -146,45 +156,51 @@ class CurveLibrary:
             else:
                 for run in runs:
                     self._refresh_one(run, deadline)
-            return [_picture(run) for run in runs]
+            for run in runs:
+                run.picture = _picture(run)
+            return [run.picture for run in runs if run.picture]
 
     def _refresh_one(self, run: _OpenRun, deadline: float) -> None:
         is_new = [log.refresh(deadline) for log in run.logs]
         if any(is_new) or not run.revision:
-            run.revision += 1
+            run.revision = next(_revisions)
             run.curves = LazyCurves([log.table for log in run.logs])
             if time.monotonic() - run.config_read_at > CONFIG_SECONDS:
-                run.config = read_config(run.ref.path if run.ref.path.is_dir() else run.ref.path.parent)
+                path = run.ref.path
+                run.config = read_config(path if os.path.isdir(path) else path.parent)
                 run.config_read_at = time.monotonic()
-            self._keep(run)
+        self._keep(run)
 
     def _opened(self, log: LogRef) -> Log:
         if log.form is Form.TRAINER_STATE:
             return StateLog(log.list_files)
+
+        def make_parser(memory: dict[str, Any]) -> Parser:
+            return PARSERS[log.form]({"file_stem": log.path.stem} | memory)
+
         kept = self._cache.load(_cache_key(log)) if self._cache else None
-        memory = {"file_stem": log.path.stem}
         if kept is None:
-            return Tail(log.list_files, PARSERS[log.form], memory=memory)
-        places = [Place(**place) for place in kept.places]
+            return Tail(log.list_files, make_parser)
         return Tail(
             log.list_files,
-            PARSERS[log.form],
+            make_parser,
             table=kept.table,
-            places=places,
-            memory=memory | kept.memory,
+            places=kept.places,
+            memory=kept.memory,
             problems=kept.problems,
         )
 
     def _keep(self, run: _OpenRun) -> None:
         for log, ref in zip(run.logs, run.ref.logs, strict=True):
-            if self._cache is None or not isinstance(log, Tail):
+            if self._cache is None or not isinstance(log, Tail) or log.unread_bytes:
                 continue
-            if log.read_bytes - run.kept_bytes >= CACHE_AFTER_BYTES and not log.unread_bytes:
+            if log.read_bytes - run.kept_bytes >= max(CACHE_AFTER_BYTES, log.table.nbytes * CACHE_AFTER_PART):
                 self._cache.save(_cache_key(ref), log.table, log.places, log.memory, log.problems[0])
                 run.kept_bytes = log.read_bytes
 
 
 def _picture(run: _OpenRun) -> Run:
+    """The run as it is now: the last picture where nothing is different."""
     ref = run.ref
     problems = [note for log in run.logs for one in log.problems for note in one.notes()]
     unread = sum(log.unread_bytes for log in run.logs)
@@ -193,7 +209,17 @@ def _picture(run: _OpenRun) -> Run:
     if dropped := sum(len(log.table.dropped_metrics) for log in run.logs):
         problems.append(Note(TOO_MANY_METRICS, {"count": dropped, "limit": MAX_METRICS}))
     changed_at = max((log.changed_at for log in run.logs), default=0.0)
-    totals = [value for log in run.logs if isinstance(value := log.memory.get("total_steps"), (int, float))]
+    totals = [value for log in run.logs if isinstance(value := log.memory.get(TOTAL_STEPS), (int, float))]
+    status = read_status(ref.path, changed_at, totals[0] if totals else None)
+    revision = (ref.id, run.revision)
+    last = run.picture
+    if last and (last.revision, last.name, last.status, list(last.problems)) == (
+        revision,
+        ref.name,
+        status,
+        problems,
+    ):
+        return last
     return Run(
         id=ref.id,
         name=ref.name,
@@ -201,9 +227,9 @@ def _picture(run: _OpenRun) -> Run:
         form=" + ".join(log.form for log in ref.logs),
         curves=run.curves,
         config=run.config,
-        status=read_status(ref.path, changed_at, totals[0] if totals else None),
+        status=status,
         problems=tuple(problems),
-        revision=(ref.id, run.revision),
+        revision=revision,
     )
 
 

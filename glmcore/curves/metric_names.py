@@ -22,8 +22,10 @@ _SPELLINGS = {
 }
 _EVALUATION = re.compile(r"(?:eval|evaluation|val|valid|validation|test)[_/](.+)")
 _TRAINING = re.compile(r"(?:train|training)[_/](.+)")
+_NEITHER = re.compile(r"(^|_|/)(loss_(scale|weight)\w*|rejected)($|_|/)", re.IGNORECASE)
 _LOWER = re.compile(
-    r"(^|_|/)(loss|perplexity|ppl|nll|error|err|wer|cer|mae|mse|rmse|bits_per_\w+)($|_|/|\d)", re.IGNORECASE
+    r"(^|_|/)(loss|perplexity|ppl|nll|cross_entropy|error|err|wer|cer|mae|mse|rmse|bits_per_\w+)($|_|/|\d)",
+    re.IGNORECASE,
 )
 _HIGHER = re.compile(
     r"(^|_|/)(acc|accuracy\w*|bleu\w*|rouge\w*|chrf\w*|f1|precision|recall|rewards?|score|exact_match|em|auc|"
@@ -48,7 +50,7 @@ class Direction(StrEnum):
 
 
 def canonical(name: str) -> str:
-    """One spelling: `lr` is `learning_rate`, TensorBoard's `eval/loss` is `eval_loss`, `train/loss` `loss`."""
+    """One spelling: `lr` is `learning_rate`, TensorBoard's `eval/loss` `eval_loss`, `train/loss` `loss`."""
     if name in _SPELLINGS:
         return _SPELLINGS[name]
     head, slash, rest = name.partition("/")
@@ -72,6 +74,8 @@ def split_part(name: str) -> tuple[str, Part]:
 def direction_of(name: str) -> Direction:
     """Which way is better, told by the name; NEITHER for what only describes (learning rate, memory)."""
     base, _ = split_part(name)
+    if _NEITHER.search(base):
+        return Direction.NEITHER
     if _LOWER.search(base):
         return Direction.LOWER
     return Direction.HIGHER if _HIGHER.search(base) else Direction.NEITHER

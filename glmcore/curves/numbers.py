@@ -12,14 +12,7 @@ FloatArray = NDArray[np.float64]
 AnyArray = NDArray[Any]
 
 LONGEST_NUMBER = 40  # letters; longer texts are no numbers, and `float` of a long text is slow
-_NOT_FINITE = {
-    "nan": math.nan,
-    "inf": math.inf,
-    "infinity": math.inf,
-    "1.#inf": math.inf,
-    "1.#qnan": math.nan,
-    "1.#ind": math.nan,
-}
+_OF_WINDOWS = re.compile(r"[+-]?(?:1\.#(inf|ind|qnan|snan)0*|(nan)\((?:ind|snan)\))")
 _DURATION = re.compile(r"(?:(\d{1,6}) days?, )?(\d{1,6}):([0-5]?\d):([0-5]?\d(?:\.\d{1,9})?)")
 
 
@@ -37,14 +30,14 @@ def parse_number(value: Any) -> float | None:
     if not isinstance(value, str) or len(value) > LONGEST_NUMBER:
         return None
     text = value.strip().lower()
-    sign = -1.0 if text.startswith("-") else 1.0
-    special = _NOT_FINITE.get(text.lstrip("+-"))
-    if special is not None:
-        return sign * special
     try:
-        return float(text)
+        return float(text)  # knows nan, inf and infinity with and without a sign
     except ValueError:
-        return None
+        if not (found := _OF_WINDOWS.fullmatch(text)):
+            return None
+    if found[1] != "inf":
+        return math.nan
+    return -math.inf if text.startswith("-") else math.inf
 
 
 def parse_time(value: Any) -> float | None:

@@ -1,13 +1,11 @@
-"""Curves in characters, for a terminal: a small chart, a sparkline, and names that cannot drive the terminal.
+"""Curves in characters, for a terminal: a small chart, and a sparkline.
 
 A cell of the chart is a braille character, 2 dots wide and 4 high. Every column of dots shows the least and
 the greatest of its points, so that a spike of one step stays. Where there are no colours, the first line is
 drawn in dots and the others over it in characters of their own.
 """
 
-import re
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -17,19 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glmcore.curves.numbers import FloatArray, as_floats
+from glmcore.curves.text_names import shown_name, text_width
 from glmcore.curves.text_ticks import choose_ticks, plain_number
 
 Dots = NDArray[np.bool_]
+Places = NDArray[np.int64]
 Cell: TypeAlias = tuple[str, int | None]  # a character and the number of its colour
 
-LONGEST_NAME = 40  # places
-_LONGEST_READ = 1000  # letters of a name that are looked at
 _MOST_NAMED = 40  # lines in the legend
 _WIDTHS, _HEIGHTS = (24, 400), (2, 100)
-# Colour sequences, titles and other orders to a terminal; what is left of broken ones is harmless text.
-_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\^_]")
-# Controls, directions of writing, halves of pairs, private letters, line ends of Unicode.
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _BIT_OF_DOT = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # rows of a braille cell
 _MARKS = "ox+#%@"
 _ASCII_MARKS = "*" + _MARKS
@@ -117,28 +111,20 @@ def draw(
         return "\n".join(legend)
     y_low, y_high = min(float(values.min()) for values in drawn), max(float(values.max()) for values in drawn)
     ticks = choose_ticks(y_low, y_high, max(2, height // 2), is_log)
-    gutter = max(len(label) for _, label in ticks)
+    labels = {_row(value, y_low, y_high, height): label for value, label in reversed(ticks)}
+    gutter = max(map(len, labels.values()))
     columns = width - gutter - 2
     x_low, x_high = _range_of([one.x for one in placed])
     grids = [
-        (_fractions(one.x, x_low, x_high), _fractions(one.y, y_low, y_high), np.cumsum(one.broken))
-        for one in placed
+        (_fractions(one.x, x_low, x_high), _fractions(one.y, y_low, y_high), one.broken) for one in placed
     ]
     cells = _cells(lines, grids, style, height, columns)
-    edge, corner, floor, notch = "|+-+" if ascii_only else "│└─┤"
-    names: dict[int, str] = {}
-    for value, label in ticks:
-        fraction = _fractions(as_floats([value]), y_low, y_high)
-        names.setdefault(int(_nearest(1 - fraction, height)[0]), label)
-    rows = [
-        f"{names.get(number, ''):>{gutter}} {notch if number in names else edge}{style.joined(row)}"
-        for number, row in enumerate(cells)
-    ]
-    bottom: list[Cell] = [(floor, None)] * columns
+    rows = _framed(cells, labels, style)
+    floor: list[Cell] = [("-" if ascii_only else "─", None)] * columns
     for line, one, (places, _, _) in zip(lines, placed, grids, strict=True):
         for column in np.unique(_nearest(places[one.broken], columns)):
-            bottom[column] = style.not_finite, line.color
-    rows.append(" " * (gutter + 1) + corner + style.joined(bottom))
+            floor[column] = style.not_finite, line.color
+    rows.append(" " * (gutter + 1) + ("+" if ascii_only else "└") + style.joined(floor))
     rows.append(" " * (gutter + 2) + _ends(format_x(x_low), format_x(x_high), columns))
     return "\n".join([*rows, *legend])
 
@@ -159,35 +145,6 @@ def sparkline(values: FloatArray, width: int = 20) -> str:
         chosen = heights[np.argmax(np.abs(heights - middle))]
         text += _BLOCKS[int(_nearest(as_floats([chosen]), len(_BLOCKS))[0])]
     return text
-
-
-def shown_name(text: str, width: int = LONGEST_NAME) -> str:
-    """A name of a log on one line, cut to so many places, without what a terminal takes for an order."""
-    text = _SEQUENCE.sub("", text[:_LONGEST_READ])
-    text = "".join(" " if letter in "\t\r\n" else letter for letter in text)
-    text = "".join(letter for letter in text if unicodedata.category(letter) not in _UNSEEN)
-    if text_width(text) <= width and len(text) <= 4 * width:
-        return text
-    kept, places = "", 1
-    for letter in text[: 4 * width]:  # accents take no place, but not without end
-        places += text_width(letter)
-        if places > width:
-            break
-        kept += letter
-    return kept + "…"
-
-
-def text_width(text: str) -> int:
-    """Places in a terminal: Chinese characters take two, accents none."""
-    return sum(map(_letter_width, text))
-
-
-def _letter_width(letter: str) -> int:
-    if letter.isascii():
-        return 1
-    if unicodedata.category(letter) in ("Mn", "Me"):
-        return 0
-    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
 def _place(line: Line, is_log: bool) -> _Placed:
@@ -218,14 +175,14 @@ def _fractions(values: FloatArray, low: float, high: float) -> FloatArray:
     return np.clip((values / 2 - low / 2) / span, 0.0, 1.0)
 
 
-def _nearest(fractions: FloatArray, count: int) -> NDArray[np.int64]:
+def _nearest(fractions: FloatArray, count: int) -> Places:
     """The numbers, from 0, of the `count` equal parts that fractions fall on."""
     return np.rint(fractions * (count - 1)).astype(np.int64)
 
 
 def _cells(
     lines: Sequence[Line],
-    grids: Sequence[tuple[FloatArray, FloatArray, NDArray[np.int64]]],
+    grids: Sequence[tuple[FloatArray, FloatArray, Dots]],
     style: _Style,
     height: int,
     columns: int,
@@ -233,37 +190,57 @@ def _cells(
     """What is in the frame; a later line lies above an earlier one."""
     cells: list[list[Cell]] = [[(" ", None)] * columns for _ in range(height)]
     bits = np.zeros((height, columns), dtype=np.int64)
-    for number, (line, (x, y, num_broken)) in enumerate(zip(lines, grids, strict=True)):
+    for number, (line, (x, y, broken)) in enumerate(zip(lines, grids, strict=True)):
         mark = style.mark(number)
         across, down = (1, 1) if mark else (2, 4)
-        dots = _dots(x, y, num_broken, height * down, columns * across)
+        dots = _dots(x, y, broken, height * down, columns * across)
         if not mark:
             parts = dots.reshape(height, 4, columns, 2)
-            dots = parts.any(axis=(1, 3))
+            dots = np.any(parts, axis=(1, 3))
             bits |= np.einsum("hrwc,rc->hw", parts, np.array(_BIT_OF_DOT))
         for row, column in np.argwhere(dots):
             cells[row][column] = mark or chr(0x2800 + int(bits[row, column])), line.color
     return cells
 
 
-def _dots(x: FloatArray, y: FloatArray, num_broken: NDArray[np.int64], rows: int, columns: int) -> Dots:
+def _framed(cells: Sequence[Sequence[Cell]], labels: Mapping[int, str], style: _Style) -> list[str]:
+    """The rows with the scale at their left; `labels` by the number of the row."""
+    gutter = max(map(len, labels.values()))
+    edge, notch = "|+" if style.ascii_only else "│┤"
+    return [
+        f"{labels.get(number, ''):>{gutter}} {notch if number in labels else edge}{style.joined(row)}"
+        for number, row in enumerate(cells)
+    ]
+
+
+def _row(value: float, low: float, high: float, height: int) -> int:
+    """The number of the row, from the top, that a value stands in."""
+    return int(_nearest(1 - _fractions(as_floats([value]), low, high), height)[0])
+
+
+def _dots(x: FloatArray, y: FloatArray, broken: Dots, rows: int, columns: int) -> Dots:
     """Which dots a line takes; row 0 is the top. Lines are not drawn over points that are not finite."""
     dots = np.zeros((rows, columns), dtype=np.bool_)
     shown = np.flatnonzero(np.isfinite(y))
     if not len(shown):
         return dots
-    at, heights = _nearest(x[shown], columns), _nearest(1 - y[shown], rows)
-    starts = np.flatnonzero(np.diff(at, prepend=-1))
-    ends = np.append(starts[1:], len(at)) - 1
-    tops, bottoms = np.minimum.reduceat(heights, starts), np.maximum.reduceat(heights, starts)
-    for column, top, bottom in zip(at[starts], tops, bottoms, strict=True):
+    x, y = x[shown], y[shown]
+    borders = np.append((np.arange(columns) - 0.5) / max(1, columns - 1), np.inf)
+    limits = np.searchsorted(x, borders)
+    at = np.flatnonzero(np.diff(limits))  # columns that have points, and the places of their points
+    starts, ends = limits[at], limits[at + 1] - 1
+    greatest, least = np.maximum.reduceat(y, starts), np.minimum.reduceat(y, starts)
+    for column, top, bottom in zip(at, _nearest(1 - greatest, rows), _nearest(1 - least, rows), strict=True):
         dots[top : bottom + 1, column] = True
-    for last, first in zip(ends[:-1], starts[1:], strict=True):
-        if num_broken[shown[last]] == num_broken[shown[first]]:
-            length = max(at[first] - at[last], abs(heights[first] - heights[last])) + 1
-            between = np.linspace(0.0, 1.0, int(length))
-            down = np.rint(heights[last] + between * (heights[first] - heights[last])).astype(np.int64)
-            dots[down, np.rint(at[last] + between * (at[first] - at[last])).astype(np.int64)] = True
+    lasts, firsts = _nearest(1 - y[ends], rows), _nearest(1 - y[starts], rows)
+    num_broken = np.cumsum(broken)[shown] if broken.any() else np.zeros(len(shown))
+    is_joined = num_broken[ends[:-1]] == num_broken[starts[1:]]
+    for left, right, last, first in zip(
+        at[:-1][is_joined], at[1:][is_joined], lasts[:-1][is_joined], firsts[1:][is_joined], strict=True
+    ):
+        between = np.linspace(0.0, 1.0, int(max(right - left, abs(first - last))) + 1)
+        down = np.rint(last + between * (first - last)).astype(np.int64)
+        dots[down, np.rint(left + between * (right - left)).astype(np.int64)] = True
     return dots
 
 
@@ -297,7 +274,9 @@ def _legend_entries(
         if num_broken := int(one.broken.sum()):
             name += f" ({style.not_finite} NaN/Inf: {num_broken})"
         if one.num_without_log:
-            name += f" (≤0: {one.num_without_log})" if not style.ascii_only else f" (<=0: {one.num_without_log})"
+            name += (
+                f" (≤0: {one.num_without_log})" if not style.ascii_only else f" (<=0: {one.num_without_log})"
+            )
         yield 2 + text_width(name), f"{style.colored(sign, line.color)} {name}"
     if len(lines) > _MOST_NAMED:
         more = f"+{len(lines) - _MOST_NAMED}"
@@ -311,4 +290,3 @@ def is_drawable(encoding: str | None) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
-

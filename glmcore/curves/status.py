@@ -1,14 +1,19 @@
 """How far a run is: told by its own status file, or guessed from a log that still grows."""
 
+import math
 import os
 import time
 from pathlib import Path
 from typing import Any
 
+from glmcore.curves.numbers import parse_number
 from glmcore.curves.run import RunState, RunStatus
 from glmcore.tuning.run_folder import RunFolder, read_whole
 
 GROWING_SECONDS = 300.0  # a log of another program that changed so lately belongs to a run that goes on
+CLOCK_SECONDS = 2.0  # the system tells when a process was started only so precisely
+
+_OWN_STATES = (RunState.PREPARING, RunState.RUNNING, RunState.STOPPED, RunState.FAILED, RunState.FINISHED)
 
 
 def read_status(
@@ -21,10 +26,10 @@ def read_status(
         total_steps: what the log says about its end.
     """
     now = time.time() if now is None else now
-    own = read_whole(RunFolder(path).status) if path.is_dir() else {}
-    if own.get("state") not in set(RunState):
-        state = RunState.RUNNING if 0 < now - changed_at < GROWING_SECONDS else RunState.UNKNOWN
-        return RunStatus(state, changed_at, total_steps)
+    own = read_own_status(path)
+    if not own:
+        is_growing = changed_at > 0 and abs(now - changed_at) < GROWING_SECONDS
+        return RunStatus(RunState.RUNNING if is_growing else RunState.UNKNOWN, changed_at, total_steps)
     state = RunState(own["state"])
     if state in (RunState.PREPARING, RunState.RUNNING) and not _is_alive(own):
         state = RunState.LOST
@@ -37,20 +42,30 @@ def read_status(
     )
 
 
+def read_own_status(path: Path) -> dict[str, Any]:
+    """What one of our runs wrote about itself; empty of any other."""
+    own = read_whole(RunFolder(path).status) if os.path.isdir(path) else {}
+    state = own.get("state")
+    return own if isinstance(state, str) and state in _OWN_STATES else {}
+
+
 def _is_alive(own: dict[str, Any]) -> bool:
     """Whether the process that wrote the status is there still; another one may have got its number since."""
     import psutil
 
     pid, updated = own.get("pid"), _number(own.get("updated"))
-    if not isinstance(pid, int) or pid <= 0 or updated is None:
+    if type(pid) is not int or not 0 < pid < 1 << 31 or updated is None:
         return False
     if pid == os.getpid():
         return True
     try:
-        return bool(psutil.Process(pid).create_time() <= updated)
+        process = psutil.Process(pid)
+        is_same = process.create_time() <= updated + CLOCK_SECONDS
+        return bool(is_same and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    number = parse_number(value)
+    return number if number is not None and math.isfinite(number) else None

@@ -73,6 +73,11 @@ class PointTable:
         return sum(len(rows) for rows, _ in list(self._metrics.values()))
 
     @property
+    def nbytes(self) -> int:
+        """Of memory, about."""
+        return 16 * len(self) + 12 * self.num_values
+
+    @property
     def names(self) -> list[str]:
         return list(self._metrics)
 
@@ -82,9 +87,12 @@ class PointTable:
             self._steps.extend(self._filled(block.steps))
             self._times.extend(block.times)
             for name, (rows, values) in block.metrics.items():
+                if not len(rows):
+                    continue
                 if name not in self._metrics:
                     if len(self._metrics) >= MAX_METRICS:
-                        self.dropped_metrics.add(name)
+                        if len(self.dropped_metrics) < MAX_METRICS:
+                            self.dropped_metrics.add(name)
                         continue
                     self._metrics[name] = (Column(np.empty(0, np.uint32)), Column(np.empty(0)))
                 at, numbers = self._metrics[name]
@@ -106,7 +114,8 @@ class PointTable:
                 if axis in self._metrics and axis != name
             }
         if len(rows) < len(steps):  # a metric that is in every row needs no copy
-            steps, times = steps[rows], times[rows]
+            # Clipped, since a broken cache may name rows that are not there.
+            steps, times = (np.take(column, rows, mode="clip") for column in (steps, times))
         along = {axis: _along(at, found, rows) for axis, (at, found) in axes.items()}
         return make_series(steps, values, times, along)
 

@@ -33,7 +33,9 @@ def choose_ticks(low: float, high: float, count: int, is_log: bool) -> list[tupl
 
 def _power_of_ten(exponent: float) -> float:
     """Where the logarithm of the greatest number was rounded up, its power is the greatest number."""
-    return 10.0**exponent if exponent < 308 else min(sys.float_info.max, 10.0 ** (exponent - 308) * 1e308)
+    return min(
+        sys.float_info.max, math.pow(10.0, min(exponent, 308.0)) * math.pow(10.0, max(exponent - 308, 0.0))
+    )
 
 
 def _log_ticks(low: float, high: float, count: int) -> list[tuple[float, str]]:

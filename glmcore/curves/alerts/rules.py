@@ -3,11 +3,10 @@
 They ask the questions of the findings; whoever calls `check` again and again keeps what has fired.
 """
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,7 +17,12 @@ from glmcore.curves.findings.course import divergence, divergence_note, plateau,
 from glmcore.curves.findings.evidence import Evidence
 from glmcore.curves.findings.points import broken_note, broken_points
 from glmcore.curves.findings.speed import silence
+from glmcore.curves.numbers import parse_number
 from glmcore.curves.run import Run
+
+LONGEST_SHOWN = 80  # letters of a wrong value
+_FIELDS = ("kind", "is_on", "action", "threshold")
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class AlertKind(StrEnum):
@@ -86,20 +90,14 @@ class AlertRule:
     """One rule; see `THRESHOLDS` for what its number means."""
 
     kind: AlertKind
-    is_on: bool = True
-    action: AlertAction = AlertAction.NONE
-    threshold: float = 0.0
+    is_on: bool
+    action: AlertAction
+    threshold: float
 
     def __post_init__(self) -> None:
         allowed = THRESHOLDS[self.kind]
         if not allowed.least <= self.threshold <= allowed.most:  # NaN is refused, too
-            raise ConfigError(
-                "The threshold of the alert '{kind}' is {value}; expected a number from {least:g} to {most:g}.",
-                kind=str(self.kind),
-                value=_shown(self.threshold),
-                least=allowed.least,
-                most=allowed.most,
-            )
+            raise _wrong_threshold(self.kind, self.threshold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ class Alert:
 
 
 DEFAULT_RULES: tuple[AlertRule, ...] = tuple(
-    AlertRule(kind, is_on=kind is not AlertKind.PLATEAU, threshold=THRESHOLDS[kind].default)
+    AlertRule(kind, kind is not AlertKind.PLATEAU, AlertAction.NONE, THRESHOLDS[kind].default)
     for kind in AlertKind
 )
 
@@ -130,51 +128,39 @@ def check(run: Run, rules: Sequence[AlertRule], now: float) -> list[Alert]:
     if not run.status.is_live:
         return []
     evidence = Evidence(run, now)
-    alerts = []
     with np.errstate(all="ignore"):  # of logs with values of any size
-        for rule in rules:
-            found = _QUESTIONS[rule.kind](evidence, rule.threshold) if rule.is_on else None
-            if found is not None:
-                note, step = found
-                alerts.append(Alert(rule.kind, run.id, note, step, now, rule.action))
-    return alerts
+        answers = [(rule, _ask(evidence, rule)) for rule in rules if rule.is_on]
+    return [
+        Alert(rule.kind, run.id, note, step, now, rule.action)
+        for rule, answer in answers
+        if answer is not None
+        for note, step in [answer]
+    ]
 
 
-def _is_broken(evidence: Evidence, count: float) -> tuple[Note, float] | None:
+def _ask(evidence: Evidence, rule: AlertRule) -> tuple[Note, float] | None:
+    """What is the matter and since which step; None where the rule does not hold."""
     curve = evidence.loss(at_least=0)
-    found = broken_points(curve) if curve is not None else None
-    if curve is None or found is None or found.count < count:
+    if curve is None:
         return None
-    return broken_note(curve, found), found.first_step
-
-
-def _is_diverged(evidence: Evidence, percent: float) -> tuple[Note, float] | None:
-    curve = evidence.loss()
-    found = divergence(curve, percent / 100) if curve is not None else None
-    return (divergence_note(curve, found), found.first_step) if curve and found else None
-
-
-def _is_on_plateau(evidence: Evidence, percent: float) -> tuple[Note, float] | None:
-    curve = evidence.loss()
-    found = plateau(curve) if curve is not None else None
-    if curve is None or found is None or found.share * 100 < percent:
-        return None
-    return plateau_note(curve, found), found.first_step
-
-
-def _is_stalled(evidence: Evidence, minutes: float) -> tuple[Note, float] | None:
-    found = silence(evidence)
-    if found is None or not found.is_unusual or found.seconds < minutes * 60:
-        return None
-    return found.note, float(found.curve.series.steps[-1])
-
-
-_QUESTIONS: Mapping[AlertKind, Callable[[Evidence, float], tuple[Note, float] | None]] = {
-    AlertKind.NAN: _is_broken,
-    AlertKind.DIVERGENCE: _is_diverged,
-    AlertKind.PLATEAU: _is_on_plateau,
-    AlertKind.STALL: _is_stalled,
-}
+    match rule.kind:
+        case AlertKind.NAN:
+            broken = broken_points(curve)
+            if broken is not None and broken.count >= rule.threshold:
+                return broken_note(curve, broken), broken.first_step
+        case AlertKind.DIVERGENCE:
+            risen = divergence(curve, rule.threshold / 100)
+            if risen is not None:
+                return divergence_note(curve, risen), risen.first_step
+        case AlertKind.PLATEAU:
+            flat = plateau(curve)
+            if flat is not None and flat.share * 100 >= rule.threshold:
+                return plateau_note(curve, flat), flat.first_step
+        case AlertKind.STALL:
+            quiet = silence(evidence)
+            if quiet is not None and quiet.is_unusual and quiet.seconds >= rule.threshold * 60:
+                return quiet.note, quiet.since_step
+    return None
 
 
 def rules_to_json(rules: Sequence[AlertRule]) -> list[dict[str, Any]]:
@@ -211,12 +197,12 @@ def parse_rules(values: Any) -> tuple[AlertRule, ...]:
 def _parse_rule(entry: Any) -> AlertRule:
     if not isinstance(entry, Mapping):
         raise ConfigError("An alert rule is {found}; expected its values by name.", found=_shown(entry))
-    for name in entry:
-        if name not in AlertRule.__slots__:
-            raise ConfigError(
-                "An alert rule has the unknown value {name}; expected kind, is_on, action and threshold.",
-                name=_shown(name),
-            )
+    if unknown := [name for name in entry if name not in _FIELDS]:
+        raise ConfigError(
+            "An alert rule has the unknown value {name}; expected one of {names}.",
+            name=_shown(unknown[0]),
+            names=", ".join(_FIELDS),
+        )
     kind = _parse_choice("kind", entry.get("kind"), AlertKind)
     default = next(rule for rule in DEFAULT_RULES if rule.kind == kind)
     is_on, threshold = entry.get("is_on", default.is_on), entry.get("threshold", default.threshold)
@@ -226,7 +212,38 @@ def _parse_rule(entry: Any) -> AlertRule:
             kind=str(kind),
             value=_shown(is_on),
         )
-    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)):
-        threshold = math.nan
     action = _parse_choice("action", entry.get("action", default.action), AlertAction)
-    return AlertRule(kind, is_on, action, threshold)
+    number = parse_number(threshold)
+    if number is None:
+        raise _wrong_threshold(kind, threshold)
+    return AlertRule(kind, is_on, action, number)
+
+
+def _parse_choice(name: str, value: Any, choices: type[Choice]) -> Choice:
+    if not isinstance(value, str) or value not in list(choices):
+        raise ConfigError(
+            "{name} of an alert rule is {value}; expected one of {choices}.",
+            name=name,
+            value=_shown(value),
+            choices=", ".join(choices),
+        )
+    return choices(value)
+
+
+def _wrong_threshold(kind: AlertKind, value: Any) -> ConfigError:
+    return ConfigError(
+        "The threshold of the alert '{kind}' is {value}; expected a number from {least:g} to {most:g}.",
+        kind=str(kind),
+        value=_shown(value),
+        least=THRESHOLDS[kind].least,
+        most=THRESHOLDS[kind].most,
+    )
+
+
+def _shown(value: Any) -> str:
+    """A value in a sentence, however large it is; of lists and mappings only what they are."""
+    if isinstance(value, str):
+        return repr(value[:LONGEST_SHOWN])
+    if value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**15):
+        return str(value)
+    return type(value).__name__

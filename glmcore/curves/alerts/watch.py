@@ -1,7 +1,7 @@
-"""Watches the live runs of a folder, keeps what fired, and asks a run to save or to stop where a rule says so.
+"""Watches the live runs of a folder, keeps what fired, and asks a run to save or stop where a rule says so.
 
-What fired is an append-only file, so a restart of the server fires nothing twice, and two servers on one folder
-see each other's alerts.
+What fired is an append-only file, so a restart of the server fires nothing twice, and two servers on one
+folder see each other's alerts.
 """
 
 import json
@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ from glmcore.curves.alerts.rules import (
     parse_rules,
     rules_to_json,
 )
-from glmcore.curves.library import CurveLibrary
+from glmcore.curves.library import STILL_READING, CurveLibrary
 from glmcore.curves.run import Run
+from glmcore.curves.status import read_own_status
 from glmcore.tuning.run_folder import LineFile, RunFolder, write_whole
 
 log = logging.getLogger("glmcore.curves")
@@ -63,7 +65,7 @@ class AlertBook:
             return parse_rules(json.loads(self._rules_file.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return DEFAULT_RULES
-        except (OSError, ValueError, ConfigError) as fault:
+        except (OSError, ValueError, RecursionError, ConfigError) as fault:
             log.warning("%s: %s; the default rules are used", self._rules_file.name, fault)
             return DEFAULT_RULES
 
@@ -78,25 +80,25 @@ class AlertBook:
         """The latest word on each run and kind, newest first."""
         latest: dict[tuple[str, str], FiredAlert] = {}
         for entry in self._entries():
-            key = (entry.get("run_id"), entry.get("kind"))
+            key = (str(entry.get("run_id")), str(entry.get("kind")))
             try:
                 if entry.get("is_dismissed") or entry.get("is_active") is False:
                     before = latest[key]
                     latest[key] = _changed(before, entry)
                 else:
                     latest[key] = _from_json(entry)
-            except (KeyError, TypeError, ValueError):
-                continue
+            except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
+                continue  # written by something else
         return sorted(latest.values(), key=lambda alert: alert.at, reverse=True)
 
     def add(self, alert: FiredAlert) -> None:
         self._append(
             {
                 "run_id": alert.run_id,
-                "run_name": alert.run_name,
+                "run_name": _plain(alert.run_name),
                 "kind": alert.kind,
                 "template": alert.note.template,
-                "values": dict(alert.note.values),
+                "values": {name: _plain(value) for name, value in alert.note.values.items()},
                 "step": alert.step,
                 "at": alert.at,
                 "action": alert.action,
@@ -107,12 +109,31 @@ class AlertBook:
         self._append({"run_id": run_id, "kind": kind, "is_active": False})
 
     def dismiss(self, run_id: str, kind: str) -> None:
-        """Put an alert aside; it fires again only after its cause was gone."""
-        self._append({"run_id": run_id, "kind": kind, "is_dismissed": True})
+        """Put an alert aside; it fires again only after its cause was gone.
 
-    def lock(self) -> FileLock:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._folder / ".alerts.lock", timeout=10)
+        Raises:
+            StorageError: it could not be written.
+        """
+        with self.lock():
+            self._append({"run_id": run_id, "kind": kind, "is_dismissed": True})
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One process at a time writes alerts.
+
+        Raises:
+            StorageError: the folder cannot be written, or another one writes for ever.
+        """
+        lock = FileLock(self._folder / ".alerts.lock", timeout=10)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as fault:
+            raise StorageError("The alert could not be stored: {fault}.", fault=fault) from fault
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _append(self, values: dict[str, Any]) -> None:
         try:
@@ -132,7 +153,7 @@ class AlertBook:
         for line in lines:
             try:
                 entry = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(entry, dict):
                 yield entry
@@ -155,32 +176,44 @@ class AlertWatch:
             self._thread.join(timeout=5)
 
     def look(self, now: float | None = None) -> list[FiredAlert]:
-        """Check all live runs once; gives what fired just now."""
+        """Check all live runs once; gives what fired just now.
+
+        Raises:
+            StorageError: alerts cannot be written.
+        """
         now = time.time() if now is None else now
-        paths = [self._jobs_dir] if self._jobs_dir.is_dir() else []
-        runs, _ = self._library.look(paths, CHECK_SECONDS)
-        live = [run for run in runs if run.status.is_live]
-        known = self.book.fired()
-        if not live and not any(alert.is_active for alert in known):
+        if not self._jobs_dir.is_dir():
             return []
+        runs, _ = self._library.look([self._jobs_dir], CHECK_SECONDS)
+        live = [run for run in runs if run.status.is_live]
+        if not live and not any(alert.is_active for alert in self.book.fired()):
+            return []
+        # Of a run that is not read to its end nothing is said: neither what fires nor what is over.
+        half_read = {run.id for run in runs if any(note.template == STILL_READING for note in run.problems)}
         rules = self.book.rules()
-        raised = {(alert.run_id, alert.kind): alert for run in live for alert in check(run, rules, now)}
-        names = {run.id: run for run in runs}
+        raised = {
+            (run.id, str(alert.kind)): (run, alert)
+            for run in live
+            if run.id not in half_read
+            for alert in check(run, rules, now)
+        }
         fired = []
         with self.book.lock():
-            active = {(alert.run_id, str(alert.kind)) for alert in self.book.fired() if alert.is_active}
-            for key, alert in raised.items():
-                if (alert.run_id, str(alert.kind)) not in active:
-                    fired.append(self._fire(names[key[0]], alert, now))
-            for run_id, kind in active - {(run_id, str(kind)) for run_id, kind in raised}:
-                self.book.clear(run_id, kind)
+            active = {(alert.run_id, alert.kind) for alert in self.book.fired() if alert.is_active}
+            for run, alert in [raised[key] for key in raised if key not in active]:
+                fired.append(self._fire(run, alert, now))
+            for run_id, kind in active - set(raised):
+                if run_id not in half_read:
+                    self.book.clear(run_id, kind)
         return fired
 
     def _fire(self, run: Run, alert: Alert, now: float) -> FiredAlert:
-        action = alert.action if _ask(run, alert.action) else AlertAction.NONE
+        """Keep the alert, then act on it: an alert that cannot be kept would act again and again."""
+        action = alert.action if _takes_requests(run) else AlertAction.NONE
         fired = FiredAlert(run.id, run.name, str(alert.kind), alert.note, alert.step, now, action)
         self.book.add(fired)
         log.warning("alert on run %s: %s", run.name, alert.note.text)
+        _ask(run, action)
         return fired
 
     def _watch(self) -> None:
@@ -191,28 +224,36 @@ class AlertWatch:
                 log.exception("the watch over live runs failed; it goes on")
 
 
-def _ask(run: Run, action: AlertAction) -> bool:
-    """Write the request that a rule wants; False where the run takes none (it is not ours)."""
+def _takes_requests(run: Run) -> bool:
+    """Whether it is one of our own runs, and lives: no file is put into folders of other programs."""
+    return run.status.is_live and bool(read_own_status(run.path))
+
+
+def _ask(run: Run, action: AlertAction) -> None:
+    """Write the request that a rule wants; one that is there already stays as it is."""
     folder = RunFolder(run.path)
-    if action is AlertAction.NONE or not folder.status.is_file():
-        return False
     try:
-        if action is AlertAction.STOP:
+        if action is AlertAction.STOP and not folder.stop_request.exists():
             write_whole(folder.stop_request, {"save": True})
-        else:
+        elif action is AlertAction.SAVE:
             folder.save_request.touch()
     except OSError as fault:
         log.error("run %s could not be asked to %s: %s", run.name, action, fault)
-        return False
-    return True
+
+
+def _plain(value: Any) -> Any:
+    """As a JSON value that can be written; texts out of logs may hold halves of letters."""
+    return value if isinstance(value, (int, float)) else str(value).encode("utf-8", "replace").decode()
 
 
 def _from_json(entry: dict[str, Any]) -> FiredAlert:
+    note = Note(str(entry["template"]), dict(entry["values"]))
+    note.text  # noqa: B018 - fails here and not where it is shown
     return FiredAlert(
         run_id=str(entry["run_id"]),
         run_name=str(entry["run_name"]),
         kind=str(entry["kind"]),
-        note=Note(str(entry["template"]), dict(entry["values"])),
+        note=note,
         step=None if entry["step"] is None else float(entry["step"]),
         at=float(entry["at"]),
         action=AlertAction(entry["action"]),
@@ -221,4 +262,6 @@ def _from_json(entry: dict[str, Any]) -> FiredAlert:
 
 def _changed(alert: FiredAlert, entry: dict[str, Any]) -> FiredAlert:
     is_active = alert.is_active and entry.get("is_active") is not False
-    return replace(alert, is_active=is_active, is_dismissed=alert.is_dismissed or bool(entry.get("is_dismissed")))
+    return replace(
+        alert, is_active=is_active, is_dismissed=alert.is_dismissed or bool(entry.get("is_dismissed"))
+    )

@@ -16,7 +16,7 @@ LEAST_EVALUATIONS = 4
 FEW_EVALUATIONS = 8  # too few to tell their noise
 LEAST_RISE, LEAST_RISE_OF_FEW = 0.02, 0.05  # of the best
 LEAST_ORDER = 0.6  # Kendall's tau of the evaluations since the best
-CLEARLY_WORSE = 5.0  # percent
+CLEARLY_WORSE, FAR_WORSE = 5.0, 1000.0  # percent
 LEAST_WITHOUT = 20
 MOST_METRICS = 8
 
@@ -24,10 +24,18 @@ OVERFITTING = mark(
     "{metric} has risen since step {step} ({best:.4g} to {last:.4g}) while {train} went on falling: "
     "overfitting. The best checkpoint is near step {step}."
 )
+OVERFITTING_LEVEL = mark(
+    "{metric} has risen since step {step} ({best:.4g} to {last:.4g}) while {train} did not rise: "
+    "overfitting. The best checkpoint is near step {step}."
+)
 BEST_IS_LAST = mark("{metric} is best at the last evaluation: {best:.4g} at step {step}.")
 BEST_IS_EARLIER = mark(
     "{metric} is best at step {step}: {best:.4g}. The last, {last:.4g} at step {last_step}, "
     "is {worse:.1f} % worse; take the checkpoint near step {step}."
+)
+BEST_BY_FAR_IS_EARLIER = mark(
+    "{metric} is best at step {step}: {best:.4g}. The last, {last:.4g} at step {last_step}, is far worse; "
+    "take the checkpoint near step {step}."
 )
 NO_EVALUATION = mark("The run has no evaluation: whether it overfits cannot be told.")
 
@@ -53,12 +61,15 @@ def _rises_since(values: FloatArray) -> int | None:
     return nearby.start + int(np.argmin(values[nearby]))
 
 
-def _falls_after(train: Curve, step: float) -> bool:
-    """Whether the training loss is lower at the end than around a step."""
+def _overfitting_text(train: Curve, step: float) -> str | None:
+    """What the training loss did since a step, in the sentence on overfitting; None where it rose, too."""
     outline = train.outline
     at = int(np.clip(np.searchsorted(outline.steps, step), 1, len(outline) - 1))
     around = float(np.median(outline.values[max(0, at - 2) : at + 2]))
-    return around - outline.last_level > max(outline.noise, 0.005 * abs(around))
+    fall, matters = around - outline.last_level, max(outline.noise, 0.005 * abs(around))
+    if fall < -matters:
+        return None
+    return OVERFITTING if fall > matters else OVERFITTING_LEVEL
 
 
 def _find_overfitting(evidence: Evidence) -> Iterator[Finding]:
@@ -68,11 +79,15 @@ def _find_overfitting(evidence: Evidence) -> Iterator[Finding]:
     for curve in filter(is_loss, evidence.evaluations(LEAST_EVALUATIONS)[:MOST_METRICS]):
         outline = curve.outline
         at = _rises_since(outline.values)
-        if at is None or not _falls_after(train, step := float(outline.steps[at])):
+        if at is None:
+            continue
+        step = float(outline.steps[at])
+        text = _overfitting_text(train, step)
+        if text is None:
             continue
         best, last = float(outline.values[at]), float(curve.values[-1])
         values = {"metric": curve.name, "train": train.name, "best": best, "last": last}
-        note = Note(OVERFITTING, {**values, "step": shown_step(step)})
+        note = Note(text, {**values, "step": shown_step(step)})
         yield Finding("overfitting", Severity.WARNING, note, curve.name, step, curve.last_step, best)
 
 
@@ -88,11 +103,10 @@ def _find_best(evidence: Evidence) -> Iterator[Finding]:
         if best == last:
             note, severity = Note(BEST_IS_LAST, values), Severity.GOOD
         else:
+            values |= {"last": last, "last_step": shown_step(curve.last_step)}
             worse = 100 * abs(last - best) / abs(best) if best else float("inf")
-            note = Note(
-                BEST_IS_EARLIER,
-                {**values, "last": last, "last_step": shown_step(curve.last_step), "worse": worse},
-            )
+            text = BEST_IS_EARLIER if worse < FAR_WORSE else BEST_BY_FAR_IS_EARLIER
+            note = Note(text, {**values, "worse": min(worse, FAR_WORSE)})
             severity = Severity.WARNING if worse > CLEARLY_WORSE else Severity.INFO
         yield Finding("best", severity, note, curve.name, step, curve.last_step, best)
 
@@ -111,7 +125,7 @@ OVERFITTING_SINCE = Rule(
     mark("Overfitting"),
     mark(
         "The loss of the evaluations has risen since its best by at least 2 % and four times its noise (of "
-        "fewer than 8 evaluations: by 5 %, each over the one before), while the training loss fell."
+        "fewer than 8 evaluations: by 5 %, each over the one before), while the training loss fell or stayed."
     ),
     _find_overfitting,
 )

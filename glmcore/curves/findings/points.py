@@ -27,7 +27,7 @@ NOT_FINITE = mark(
     "{metric} is NaN or infinite at {count} of {all} points, first at step {step}, last at step {last}."
 )
 NOT_FINITE_SINCE = mark(
-    "{metric} has been NaN or infinite since step {step} ({count} points). "
+    "{metric} has been NaN or infinite since step {step} (points: {count}). "
     "Nothing learnt after it is of use; take a checkpoint from before."
 )
 ZEROS = mark(
@@ -35,7 +35,8 @@ ZEROS = mark(
     "look for rows whose answers are cut away, and for overflow in half precision."
 )
 EXPLOSIONS = mark(
-    "{metric} explodes {count} times, at step {steps}: up to {highest:.4g}, where {level:.4g} was usual."
+    "Explosions of {metric}: {count}, at step {steps}. The highest reaches {highest:.4g}, "
+    "where {level:.4g} was usual."
 )
 
 
@@ -95,16 +96,16 @@ def _find_spikes(evidence: Evidence) -> Iterator[Finding]:
     curve = evidence.loss(LEAST_POINTS)
     if curve is None:
         return
-    places, level = peaks(curve.values, SPIKE_SHARE)
+    places, levels = peaks(curve.values, SPIKE_SHARE)
     if not len(places):
         return
-    highest = int(places[np.argmax(curve.values[places] - level[places])])
+    at = int(np.argmax(curve.values[places] - levels))
     values = {
         "metric": curve.name,
         "count": len(places),
         "steps": shown_steps(curve.steps[places[:6]]),
-        "highest": float(curve.values[highest]),
-        "level": float(level[highest]),
+        "highest": float(curve.values[places[at]]),
+        "level": float(levels[at]),
     }
     severity = Severity.WARNING if len(places) >= MANY_SPIKES else Severity.INFO
     first, last = float(curve.steps[places[0]]), float(curve.steps[places[-1]])

@@ -89,7 +89,8 @@ def _find_slower(evidence: Evidence) -> Iterator[Finding]:
 class Silence:
     """How long a live run has logged nothing, and what is usual; in seconds."""
 
-    curve: Curve
+    metric: str
+    since_step: float
     seconds: float
     usual: float
     longest: float
@@ -101,7 +102,7 @@ class Silence:
     @property
     def note(self) -> Note:
         values = {"minutes": self.seconds / 60, "usual": self.usual}
-        return Note(QUIET, {**values, "step": shown_step(float(self.curve.series.steps[-1]))})
+        return Note(QUIET, {**values, "step": shown_step(self.since_step)})
 
 
 def silence(evidence: Evidence) -> Silence | None:
@@ -113,8 +114,8 @@ def silence(evidence: Evidence) -> Silence | None:
     gaps = _gaps(curve.series.times[-GAPS_LOOKED_AT:])
     if len(gaps) < LEAST_POINTS // 2 - 1:
         return None
-    seconds = evidence.now - status.changed_at
-    return Silence(curve, seconds, float(np.median(gaps)), float(gaps.max()))
+    seconds, step = evidence.now - status.changed_at, float(curve.series.steps[-1])
+    return Silence(curve.name, step, seconds, float(np.median(gaps)), float(gaps.max()))
 
 
 def _gaps(times: AnyArray) -> AnyArray:
@@ -125,8 +126,8 @@ def _gaps(times: AnyArray) -> AnyArray:
 def _find_silence(evidence: Evidence) -> Iterator[Finding]:
     found = silence(evidence)
     if found is not None and found.is_unusual:
-        step = float(found.curve.series.steps[-1])
-        yield Finding("stalled", Severity.WARNING, found.note, found.curve.name, step, step, found.seconds)
+        steps = found.since_step, found.since_step
+        yield Finding("stalled", Severity.WARNING, found.note, found.metric, *steps, found.seconds)
 
 
 SPEED = Rule(

@@ -7,7 +7,7 @@ a value mean is decoded once and then looked up. Format of the records: TensorFl
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ BAD_EVENT = mark("{count} records of event files were skipped: they hold no even
 
 HEAD_BYTES, FOOT_BYTES = 12, 4  # the length and its checksum; the checksum of what lies between
 LONGEST_RECORD = (32 << 20) - HEAD_BYTES - FOOT_BYTES  # readers of logs wait for no more than 32 MiB
+MOST_TRIES = 100_000  # to find a record in bytes that hold none: a tenth of a second
 MAX_REMEMBERED = 50_000
 # What may be the head of a record: a length below 4 GiB that is not 0.
 _MAYBE_HEAD = re.compile(rb"(?!\0{4}).{4}\0{4}", re.DOTALL)
@@ -66,6 +67,9 @@ class EventFile:
     """A `Parser` of event files: one row for each event that holds scalars."""
 
     def __init__(self, memory: Mapping[str, Any] | None = None) -> None:
+        from google_crc32c import value
+
+        self._crc32c: Callable[[bytes], int] = value
         self.problems = Problems()
         self.memory: dict[str, Any] = dict(memory or {})  # nothing: each record stands for itself
         self._lengths: dict[bytes, int] = {}  # by heads whose checksum is right
@@ -75,7 +79,7 @@ class EventFile:
     def parse(self, data: bytes, *, at_end: bool) -> tuple[Block, int]:
         """Read whole records; one that is half written is left, at the end of the log too."""
         starts, ends, used = self._frame(data)
-        is_right = _are_checksums_right(data, starts, ends)
+        is_right = self._are_checksums_right(data, starts, ends)
         self.problems.add(BAD_CHECKSUM, count=int(np.count_nonzero(~is_right)))
         starts, ends = starts[is_right], ends[is_right]
         times, steps, bodies = _times_and_steps(data, starts, ends)
@@ -115,10 +119,8 @@ class EventFile:
 
     def _length(self, head: bytes) -> int:
         """The length that the head of a record names; 0 if it cannot be one."""
-        from google_crc32c import value
-
         length, checksum = struct.unpack("<QI", head)
-        if not 0 < length <= LONGEST_RECORD or _masked(value(head[:8])) != checksum:
+        if not 0 < length <= LONGEST_RECORD or _masked(self._crc32c(head[:8])) != checksum:
             return 0
         if len(self._lengths) >= MAX_REMEMBERED:
             self._lengths.clear()
@@ -127,12 +129,20 @@ class EventFile:
 
     def _find_head(self, data: bytes, at: int) -> int:
         """Where the next record begins, or the first place where one may that is not all there."""
-        while found := _MAYBE_HEAD.search(data, at):
+        for _ in range(MOST_TRIES):
+            found = _MAYBE_HEAD.search(data, at)
+            if not found:
+                break
             at = found.start()
             if at + HEAD_BYTES > len(data) or self._length(data[at : at + HEAD_BYTES]):
                 return at
             at += 1
-        return max(at, len(data) - HEAD_BYTES + 1)
+        return len(data) - HEAD_BYTES + 1
+
+    def _are_checksums_right(self, data: bytes, starts: Places, ends: Places) -> NDArray[np.bool_]:
+        contents = (data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
+        found = np.fromiter(map(self._crc32c, contents), np.uint64, len(starts))
+        return np.asarray(_masked(found) == _gather(data, ends, "<u4"))
 
     def _decode(self, data: bytes, body: int, end: int) -> Event:
         """Read one event in full, and remember what its bytes mean if it holds one scalar."""
@@ -161,14 +171,6 @@ def _masked(checksum: Any) -> Any:
     """A crc32c, or an array of them, as records store it."""
     turned = (checksum >> 15 | checksum << 17) & 0xFFFFFFFF
     return (turned + 0xA282EAD8) & 0xFFFFFFFF
-
-
-def _are_checksums_right(data: bytes, starts: Places, ends: Places) -> NDArray[np.bool_]:
-    from google_crc32c import value
-
-    contents = (data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
-    found = np.fromiter(map(value, contents), np.uint64, len(starts))
-    return np.asarray(_masked(found) == _gather(data, ends, "<u4"))
 
 
 def _gather(data: bytes, places: Places, dtype: str) -> FloatArray:
@@ -211,5 +213,9 @@ def _block(data: bytes, times: FloatArray, steps: FloatArray, points: _Points) -
     numbers = {name: number for number, name in enumerate(dict.fromkeys(points.names))}
     metric = np.fromiter(map(numbers.__getitem__, points.names), np.int64, len(points.names))
     parts = np.split(np.argsort(metric, kind="stable"), np.cumsum(np.bincount(metric))[:-1])
-    metrics = {name: (rows[part], values[part]) for name, part in zip(numbers, parts, strict=False)}
+    metrics = {}
+    for name, part in zip(numbers, parts, strict=False):  # there is an empty part where there are no points
+        at = rows[part]
+        is_last = np.append(at[1:] != at[:-1], True)  # of an event that names a metric twice
+        metrics[name] = (at[is_last], values[part[is_last]])
     return Block(steps[kept], times[kept], metrics)

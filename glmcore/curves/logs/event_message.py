@@ -1,8 +1,8 @@
 """Decodes the `Event` protobuf of TensorBoard's event files, as far as it holds scalars.
 
-Read by hand, since protobuf's classes would have to come from TensorBoard or tensorboardX, which takes longer
-to import than most logs to read, and since they do not tell where in the bytes a value lies. Fields:
-TensorFlow's `event.proto`, `summary.proto`, `tensor.proto`.
+Read by hand, since protobuf's classes for it come only with TensorBoard or with tensorboardX, which starts
+torch, and do not tell where in the bytes a value lies. Fields: TensorFlow's `event.proto`, `summary.proto`,
+`tensor.proto`.
 """
 
 import struct
@@ -136,23 +136,24 @@ def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
     while at < end:
         key, start = _varint(data, at, end)
         kind = key & 7
-        if kind == _VARINT_KIND:
-            stop = _varint(data, start, end)[1]
-        elif kind == _LENGTH_KIND:
+        if kind == _LENGTH_KIND:
             length, start = _varint(data, start, end)
-            stop = start + length
+            at = start + length
+        elif kind == _VARINT_KIND:
+            at = _varint(data, start, end)[1]
         elif kind in _NUM_BYTES:
-            stop = start + _NUM_BYTES[kind]
+            at = start + _NUM_BYTES[kind]
         else:
             raise NoEventError
-        if stop > end:
+        if at > end:
             raise NoEventError
-        yield key, start, stop
-        at = stop
+        yield key, start, at
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     """A number of up to ten bytes, and where it ends."""
+    if at < end and data[at] < 128:  # nearly all
+        return data[at], at + 1
     number = 0
     for place in range(at, min(end, at + 10)):
         byte = data[place]

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import category
 
 from glmcore.core.i18n import mark
 from glmcore.core.notes import Note
@@ -27,10 +28,11 @@ NO_LOG = mark(
 )
 NOT_READABLE = mark("{count} files or folders cannot be read ({example}).")
 
-# Never runs of their own: checkpoints belong to the run above them, the others hold no logs.
+# Never runs of their own: they hold no logs.
 _SKIPPED = ("prepared", "predictions", "node_modules", "__pycache__")
-# Below a run these repeat what its own log says.
+# Below a run of a trainer these repeat what its own log says.
 _PARTS_OF_A_RUN = ("checkpoints", "tensorboard", "runs", "logs")
+_LOGS_OF_TRAINERS = (Form.METRICS, Form.TRAINER_LOG, Form.TRAINER_STATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,11 @@ class _Search:
             names, folders = self._list(folder)
             runs = self._runs_in(folder, names, folders)
             found += runs
-            is_run = any(path == folder for path, _ in runs)
+            is_complete = any(log.form in _LOGS_OF_TRAINERS for _, logs in runs for log in logs)
             for name in folders if depth < MAX_DEPTH else ():
-                if not (name.startswith("checkpoint-") or (is_run and name in _PARTS_OF_A_RUN)):
+                if not (name.startswith("checkpoint-") or (is_complete and name in _PARTS_OF_A_RUN)):
                     waiting.append((folder / name, depth + 1))
-        if self.entries >= MAX_ENTRIES:
+        if self.entries >= MAX_ENTRIES and TOO_MANY_FILES not in self.problems.counts:
             self.problems.add(TOO_MANY_FILES, count=self.entries)
         if len(found) >= MAX_RUNS:
             self.problems.add(TOO_MANY_RUNS, count=MAX_RUNS)
@@ -90,9 +92,11 @@ class _Search:
                     if self.entries >= MAX_ENTRIES:
                         break
                     name = entry.name
-                    if form_by_name(name) or may_be_log(name):
+                    if name.startswith("."):
+                        continue
+                    if may_be_log(name) and os.path.isfile(entry):
                         files.append(name)
-                    elif not name.startswith(".") and name not in _SKIPPED and entry.is_dir():
+                    elif name not in _SKIPPED and _is_folder(entry):
                         folders.append(name)
         except OSError as fault:
             self.problems.add(NOT_READABLE, f"{folder.name}: {fault.strerror}")
@@ -103,7 +107,7 @@ class _Search:
     ) -> list[tuple[Path, tuple[LogRef, ...]]]:
         forms = {form for name in names if (form := form_by_name(name))}
         has_states = any(
-            (folder / name / Form.TRAINER_STATE).is_file()
+            os.path.isfile(folder / name / Form.TRAINER_STATE)
             for name in folders
             if name.startswith("checkpoint-")
         )
@@ -151,9 +155,9 @@ def find_runs(paths: Sequence[Path]) -> Found:
     search = _Search()
     found: list[tuple[Path, Path, tuple[LogRef, ...]]] = []
     for path in paths:
-        if path.is_dir():
+        if os.path.isdir(path):
             found += [(path, where, logs) for where, logs in search.walk(path)]
-        elif path.exists():
+        elif os.path.exists(path):
             found += [(path, path, (log,)) for log in _pointed_at(path, search.problems)]
         else:
             search.problems.add(NOT_THERE, str(path))
@@ -161,8 +165,10 @@ def find_runs(paths: Sequence[Path]) -> Found:
 
 
 def _pointed_at(path: Path, problems: Problems) -> list[LogRef]:
+    form = None
     try:
-        form = form_by_name(path.name) or form_by_content(path, any_name=True)
+        if os.path.isfile(path):  # a look into a pipe would wait
+            form = form_by_name(path.name) or form_by_content(path, any_name=True)
     except OSError as fault:
         problems.add(NOT_READABLE, f"{path}: {fault.strerror}")
         return []
@@ -172,22 +178,32 @@ def _pointed_at(path: Path, problems: Problems) -> list[LogRef]:
     return [LogRef(form, path)]
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
 def _named(found: Sequence[tuple[Path, Path, tuple[LogRef, ...]]]) -> tuple[RunRef, ...]:
     """Each run once, by the shortest name that no other has."""
     named: dict[str, RunRef] = {}
-    taken: dict[str, str] = {}
+    taken: set[str] = set()
     for root, path, logs in found:
         identity = run_id(path)
         if identity in named:
             continue
-        name = _printable(path.name if path == root else os.path.relpath(path, root))
-        if name in taken:
-            name = _printable(str(path))
-        taken[name] = identity
-        named[identity] = RunRef(identity, name or "/", path, logs)
+        short = path.resolve().name if path == root else os.path.relpath(path, root)
+        full = printable(str(path))
+        name = next(one for one in (printable(short), full, f"{full} {identity}") if one and one not in taken)
+        taken.add(name)
+        named[identity] = RunRef(identity, name, path, logs)
     return tuple(named.values())
 
 
-def _printable(name: str) -> str:
-    """File names may hold bytes that are no text."""
-    return name.encode("utf-8", "replace").decode("utf-8")
+def printable(name: str) -> str:
+    """File names may hold line ends, orders to a terminal, and bytes that are no text."""
+    return "".join(
+        letter if letter.isprintable() or category(letter) == "Zs" else "\N{REPLACEMENT CHARACTER}"
+        for letter in name
+    )

@@ -8,25 +8,29 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from glmcore.core.errors import DataError
 from glmcore.curves.logs.csv_log import CsvLog, looks_like_csv_log
 from glmcore.curves.logs.event_file import EventFile
 from glmcore.curves.logs.json_lines import JsonLines
 from glmcore.curves.logs.parsing import Parser
 from glmcore.curves.logs.text_log import TextLog, looks_like_text_log
-from glmcore.curves.logs.trainer_state import parse_trainer_state
 from glmcore.curves.metric_names import STEP_KEYS
 
 PEEK_BYTES = 256 << 10
 METRICS, TRAINER_LOG, TRAINER_STATE = "metrics.jsonl", "trainer_log.jsonl", "trainer_state.json"
-_EVENTS = re.compile(r".*\.tfevents\..+")
+_EVENTS = re.compile(r".*\.tfevents\..+", re.DOTALL)
 _ROTATED = re.compile(r"\.(\d{1,4})")
-_JSON_LINES = re.compile(r".*(metric|log|scalar|history|progress|loss).*\.(jsonl|ndjson)", re.IGNORECASE)
-_CSV = re.compile(r".*(metric|log|scalar|history|progress|result|loss).*\.(csv|tsv)", re.IGNORECASE)
+_ENDINGS = (".jsonl", ".ndjson", ".csv", ".tsv", ".log", ".out", ".err", ".txt", "nohup")
+_JSON_LINES = re.compile(
+    r".*(metric|log|scalar|history|progress|loss).*\.(jsonl|ndjson)", re.IGNORECASE | re.DOTALL
+)
+_CSV = re.compile(
+    r".*(metric|log|scalar|history|progress|result|loss).*\.(csv|tsv)", re.IGNORECASE | re.DOTALL
+)
 _TEXT = re.compile(
-    r".*\.(log|out|err)|(.*log|.*train.*|stdout|stderr|nohup|output)\.txt|nohup", re.IGNORECASE
+    r".*\.(log|out|err)|(.*log|.*train.*|stdout|stderr|nohup|output)\.txt|nohup", re.IGNORECASE | re.DOTALL
 )
 _STEP_IN_JSON = re.compile(rb'"(?:' + "|".join(STEP_KEYS).encode() + rb'|epoch)"\s*:\s*"?[-\d]')
+_LOSS_IN_JSON = re.compile(rb'"(?:[\w/]{0,40}[_/])?loss"\s*:\s*"?[-\d]')
 
 
 class Form(StrEnum):
@@ -71,12 +75,15 @@ def form_by_name(name: str) -> Form | None:
     """The form of a file that its name alone tells."""
     if name in (METRICS, TRAINER_LOG, TRAINER_STATE):
         return Form(name)
-    return Form.EVENTS if _EVENTS.fullmatch(name) else None
+    return Form.EVENTS if ".tfevents." in name and _EVENTS.fullmatch(name) else None
 
 
 def may_be_log(name: str) -> bool:
     """Whether a look into a file of this name is worth while, when folders are walked through."""
-    return any(pattern.fullmatch(name) for pattern in (_JSON_LINES, _CSV, _TEXT))
+    if form_by_name(name):
+        return True
+    is_likely = name.lower().endswith(_ENDINGS)  # told quickly, of a million files too
+    return is_likely and any(pattern.fullmatch(name) for pattern in (_JSON_LINES, _CSV, _TEXT))
 
 
 def form_by_content(path: Path, *, any_name: bool = False) -> Form | None:
@@ -89,14 +96,15 @@ def form_by_content(path: Path, *, any_name: bool = False) -> Form | None:
         OSError: it cannot be read.
     """
     head, tail = _peek(path)
-    if not head.strip():
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not head:
         return None
     name = path.name
-    if head.lstrip().startswith(b"{"):
-        if (any_name or _JSON_LINES.fullmatch(name)) and _is_json_lines(head):
-            return Form.JSON_LINES
-        if any_name and _is_trainer_state(path):
+    if head.startswith(b"{"):
+        if any_name and b'"log_history"' in head:
             return Form.TRAINER_STATE
+        if (any_name or _JSON_LINES.fullmatch(name)) and _is_json_lines(head, any_name=any_name):
+            return Form.JSON_LINES
     if (any_name or _CSV.fullmatch(name)) and looks_like_csv_log(head):
         return Form.CSV
     if (any_name or _TEXT.fullmatch(name)) and (looks_like_text_log(head) or looks_like_text_log(tail)):
@@ -104,16 +112,12 @@ def form_by_content(path: Path, *, any_name: bool = False) -> Form | None:
     return None
 
 
-def _is_json_lines(head: bytes) -> bool:
-    return any(_STEP_IN_JSON.search(line) for line in head.splitlines()[:20] if line.startswith(b"{"))
-
-
-def _is_trainer_state(path: Path) -> bool:
-    try:
-        parse_trainer_state(path.read_bytes())
-    except DataError:
-        return False
-    return True
+def _is_json_lines(head: bytes, *, any_name: bool) -> bool:
+    """Whether a line names a step, or at least a loss where the file was pointed at."""
+    lines = [line for line in head.splitlines()[:20] if line.lstrip().startswith(b"{")]
+    return any(
+        _STEP_IN_JSON.search(line) or (any_name and _LOSS_IN_JSON.search(line)) is not None for line in lines
+    )
 
 
 def _peek(path: Path) -> tuple[bytes, bytes]:
@@ -124,39 +128,36 @@ def _peek(path: Path) -> tuple[bytes, bytes]:
         return head, file.read(PEEK_BYTES)
 
 
-def _event_files(folder: Path) -> list[Path]:
+def _event_files(path: Path) -> list[Path]:
     """By name, which begins with the time a file was begun."""
-    if folder.is_file():
-        return [folder]
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if _EVENTS.fullmatch(entry.name))
-    except OSError:
-        return []
-    return [folder / name for name in names]
+    if os.path.isfile(path):
+        return [path]
+    return [path / name for name in sorted(_names(path)) if _EVENTS.fullmatch(name)]
 
 
 def _trainer_states(path: Path) -> list[Path]:
     """That of the folder and those of its checkpoints; the file itself where one was pointed at."""
-    if path.name.endswith(".json"):
+    if os.path.isfile(path):
         return [path]
-    try:
-        with os.scandir(path) as entries:
-            checkpoints = [entry.name for entry in entries if entry.name.startswith("checkpoint-")]
-    except OSError:
-        return []
-    candidates = [path / TRAINER_STATE, *(path / name / TRAINER_STATE for name in checkpoints)]
-    return [file for file in candidates if file.is_file()]
+    checkpoints = [path / name for name in sorted(_names(path)) if name.startswith("checkpoint-")]
+    candidates = [folder / TRAINER_STATE for folder in (path, *checkpoints)]
+    return [file for file in candidates if os.path.isfile(file)]
 
 
 def _rotated(path: Path) -> list[Path]:
     """`log.2`, `log.1` beside a `log`, the oldest first."""
-    if not path.with_name(f"{path.name}.1").exists():
+    if not os.path.exists(f"{path}.1"):
         return []
-    found = []
-    with os.scandir(path.parent) as entries:
-        for entry in entries:
-            number = _ROTATED.fullmatch(entry.name.removeprefix(path.name))
-            if entry.name.startswith(path.name) and number:
-                found.append((int(number[1]), path.parent / entry.name))
-    return [file for _, file in sorted(found, reverse=True)]
+    numbers = [
+        int(found[1])
+        for name in _names(path.parent)
+        if name.startswith(path.name) and (found := _ROTATED.fullmatch(name.removeprefix(path.name)))
+    ]
+    return [path.with_name(f"{path.name}.{number}") for number in sorted(set(numbers), reverse=True)]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:  # gone meanwhile; said by whoever reads the files
+        return []

@@ -1,7 +1,7 @@
 """JSON lines: our metrics.jsonl, LLaMA-Factory's trainer_log.jsonl, any log of one object a line.
 
-Arrow reads what is flat and whole, some ten times faster than `json` and without the GIL. What it refuses
-is halved until the lines at fault stand alone, and those are read one by one.
+Arrow reads what is flat and whole, some ten times faster than `json` and without the GIL. Where it refuses,
+it is offered half as much, until little is left around the lines at fault, which is read one by one.
 """
 
 import json
@@ -28,7 +28,7 @@ LONGEST_LINE = 1 << 20
 FEW_BYTES = 16 << 10  # Arrow starts slower than so little is read by `json`
 # Without known columns Arrow makes room for all columns in all rows: at most 80 MB in so little text.
 PIECE_BYTES = 32 << 10
-MOST_CELLS = 8_000_000  # rows x columns in one go; more are mostly empty
+MOST_CELLS = 2  # for every byte of text; a filled one takes six bytes, so with more nearly all are empty
 INSIDE_LONG_LINE = "inside_long_line"
 
 LONG_LINES = mark("{count} lines longer than 1 MiB were skipped ({example}).")
@@ -59,20 +59,22 @@ class JsonLines:
         return join_blocks(blocks), used
 
     def _blocks(self, lines: bytes) -> Iterator[Block]:
-        if len(lines) <= FEW_BYTES:
-            yield self._one_by_one(lines)
-            return
-        if len(lines) <= PIECE_BYTES or self._types:
-            block = self._fast(lines, is_known=len(lines) > PIECE_BYTES)
-            if block is not None:
-                yield block
-                return
-        half = lines.rfind(b"\n", 0, len(lines) // 2) + 1 or lines.find(b"\n") + 1
-        if len(lines) <= PIECE_BYTES or half in (0, len(lines)):
-            yield self._one_by_one(lines)
-            return
-        yield from self._blocks(lines[:half])
-        yield from self._blocks(lines[half:])
+        begin, size, slow_size = 0, len(lines), PIECE_BYTES
+        while begin < len(lines):
+            wanted = max(size, PIECE_BYTES) if self._types else PIECE_BYTES
+            piece = _lines_from(lines, begin, wanted)
+            block = self._fast(piece, is_known=wanted > PIECE_BYTES) if len(piece) > FEW_BYTES else None
+            if block is None and wanted > PIECE_BYTES:
+                size = wanted // 2
+                continue
+            if block is None:
+                piece = _lines_from(lines, begin, slow_size)
+                block = self._one_by_one(piece)
+                slow_size *= 2  # refused again and again, Arrow is asked less and less
+            else:
+                slow_size = PIECE_BYTES
+            yield block
+            begin, size = begin + len(piece), size * 2
 
     def _fast(self, lines: bytes, *, is_known: bool) -> Block | None:
         """What Arrow reads; None where it cannot.
@@ -85,7 +87,7 @@ class JsonLines:
 
         num_rows = lines.count(b"{")
         is_flat = num_rows == lines.count(b"\n{") + lines.startswith(b"{") and b"[" not in lines
-        if not is_flat or (is_known and num_rows * len(self._types) > MOST_CELLS):
+        if not is_flat or (is_known and num_rows * len(self._types) > MOST_CELLS * len(lines)):
             return None
         reading = arrow_json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
         parsing = None
@@ -98,7 +100,8 @@ class JsonLines:
             names = [name_of(name) for name in table.column_names]
         except (pa.ArrowException, ValueError):
             return None
-        if table.num_rows != num_rows or len(set(names)) < len(names):
+        is_sparse = num_rows * len(names) > MOST_CELLS * len(lines)
+        if is_sparse or table.num_rows != num_rows or len(set(names)) < len(names):
             return None
         if not is_known:
             self._learn(table.schema)
@@ -135,6 +138,11 @@ def _take(rows: Rows, line: bytes) -> bool:
     return isinstance(row, dict)
 
 
+def _lines_from(lines: bytes, begin: int, size: int) -> bytes:
+    """Whole lines of at most `size` bytes, but one at least."""
+    return lines[begin : lines.rfind(b"\n", begin, begin + size) + 1 or lines.find(b"\n", begin) + 1]
+
+
 def as_utf8(data: bytes) -> bytes:
     """The same bytes, with what is no UTF-8 replaced: a broken letter in a name costs no numbers."""
     if data.isascii():
@@ -153,16 +161,15 @@ def cut_lines(data: bytes, memory: dict[str, Any], problems: Problems) -> tuple[
         if not begin:
             return b"", b"", len(data)
         memory[INSIDE_LONG_LINE] = False
-    whole = []
+    whole, kept = [], begin
     while True:
         end = data.rfind(b"\n", begin, begin + LONGEST_LINE) + 1
-        if end:
-            whole.append(data[begin:end])
-        elif len(data) - begin <= LONGEST_LINE:
-            return b"".join(whole), data[begin:], begin
-        else:
+        if not end:
+            whole.append(data[kept:begin])
+            if len(data) - begin <= LONGEST_LINE:
+                return b"".join(whole), data[begin:], begin
             problems.add(LONG_LINES, data[begin : begin + 80].decode("utf-8", "replace"))
-            end = data.find(b"\n", begin) + 1
+            kept = end = data.find(b"\n", begin) + 1
             if not end:
                 memory[INSIDE_LONG_LINE] = True
                 return b"".join(whole), b"", len(data)
@@ -184,7 +191,10 @@ def join_blocks(blocks: Sequence[Block]) -> Block:
         np.concatenate([empty, *(block.steps for block in blocks)]),
         np.concatenate([empty, *(block.times for block in blocks)]),
         {
-            name: (np.concatenate([rows for rows, _ in found]), np.concatenate([values for _, values in found]))
+            name: (
+                np.concatenate([rows for rows, _ in found]),
+                np.concatenate([values for _, values in found]),
+            )
             for name, found in parts.items()
         },
     )
@@ -204,13 +214,16 @@ def block_of_columns(
             _fill(times, has_time, columns[key], *_seconds_of(columns[key]))
     bad = np.flatnonzero(has_step & ~np.isfinite(steps))
     if len(bad):
-        example = next(columns[key][int(bad[0])].as_py() for key in STEP_KEYS if key in columns)
-        problems.add(BAD_STEP, repr(example), len(bad))
+        named = (columns[key][int(bad[0])] for key in STEP_KEYS if key in columns)
+        problems.add(BAD_STEP, repr(next(one.as_py() for one in named if one.is_valid)), len(bad))
         steps[bad] = np.nan
     if TOTAL_STEPS in columns:
-        for total in numbers_of(columns[TOTAL_STEPS])[1]:
-            remember_total(memory, float(total))
-    metrics = {name: numbers_of(column) for name, column in columns.items() if name not in NO_METRICS and name}
+        totals = numbers_of(columns[TOTAL_STEPS])[1]
+        usable = totals[np.isfinite(totals) & (totals > 0)]
+        remember_total(memory, float(usable[-1]) if len(usable) else None)
+    metrics = {
+        name: numbers_of(column) for name, column in columns.items() if name not in NO_METRICS and name
+    }
     return Block(steps, times, {name: found for name, found in metrics.items() if len(found[0])})
 
 
@@ -235,7 +248,9 @@ def numbers_of(column: Any) -> tuple[AnyArray, FloatArray]:
     try:
         return _valid_rows(column), as_floats(column.drop_null().cast(pa.float64()).to_numpy())
     except pa.ArrowInvalid:
-        may_be = np.flatnonzero(pc.fill_null(pc.match_substring_regex(column, _MAYBE_NUMBER), False).to_numpy())
+        may_be = np.flatnonzero(
+            pc.fill_null(pc.match_substring_regex(column, _MAYBE_NUMBER), False).to_numpy()
+        )
         return _converted(may_be, column.take(pa.array(may_be)).to_pylist(), parse_number)
 
 

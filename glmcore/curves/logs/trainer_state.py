@@ -16,12 +16,13 @@ from glmcore.core.i18n import mark
 from glmcore.curves.logs.parsing import Problems
 from glmcore.curves.metric_names import PROGRESS_KEYS, STEP_KEYS, TIME_KEYS, canonical
 from glmcore.curves.numbers import as_floats, parse_number, parse_time
-from glmcore.curves.table import Block
+from glmcore.curves.table import MAX_METRICS, Block
 
 BAD_STEP = mark("{count} rows name a step that is no number, such as {example}.")
 NO_METRICS = frozenset((*STEP_KEYS, *TIME_KEYS, *PROGRESS_KEYS))
 TOTAL_STEPS = "total_steps"
 LONGEST_NAME = 200  # letters; the rest of a longer one is cut off
+MOST_NAMES = 2 * MAX_METRICS  # in one block: the table counts those it has no room for, but there is an end
 DEEPEST = 3  # {"train": {"loss": 1}} is train/loss; further levels are left out
 _CHECKPOINT_STEP = re.compile(r".*checkpoint-(\d{1,12})")
 
@@ -62,6 +63,8 @@ class Rows:
             if name in NO_METRICS or (number := parse_number(value)) is None:
                 continue
             if name not in self._metrics:
+                if len(self._metrics) >= MOST_NAMES:
+                    continue
                 self._metrics[name] = ([], [])
             rows, values = self._metrics[name]
             rows.append(at)

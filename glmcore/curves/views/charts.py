@@ -76,21 +76,23 @@ def _chart(
     drawing: Drawing, view: View, colours: Mapping[str, str], marks: Mapping[str, list[StepMark]]
 ) -> Chart:
     shown, num_outside = _shown_range(drawing, view)
+    lowest = bottom(shown, view.log_y)
     if drawing.groups:
-        traces = _group_traces(drawing)
+        traces = _group_traces(drawing, lowest if view.log_y else -np.inf)
     else:
-        traces = list(_line_traces(drawing, view, colours, marks, bottom(shown, view.log_y)))
+        traces = list(_line_traces(drawing, view, colours, marks, lowest))
     notes = tuple(_footnotes(drawing, view, num_outside))
     layout = _layout(view, shown)
-    content = (drawing.metric, traces, layout, [(note.template, dict(note.values)) for note in notes])
     name = encodable(drawing.metric)
+    content = (name, traces, layout, [(note.template, dict(note.values)) for note in notes])
     return Chart(_hash(name), short_name(name), traces, layout, notes, _hash(content))
 
 
 def _shown_range(drawing: Drawing, view: View) -> tuple[Range | None, int]:
     """The range of y from what is in the picture, and how many points outliers are clipped at it."""
     if drawing.groups:
-        return y_range((line.curve.mean for line in drawing.groups), view.log_y, view.clip)
+        curves = [line.curve for line in drawing.groups]
+        return y_range((a for c in curves for a in (c.mean, c.low, c.high)), view.log_y, view.clip)
     if view.clip and (view.shows_raw or not view.smoothing.weight):
         return y_range((line.all_values for line in drawing.lines), view.log_y, True)
     return y_range((array for line in drawing.lines for array in _drawn(line, view)), view.log_y, view.clip)
@@ -99,7 +101,7 @@ def _shown_range(drawing: Drawing, view: View) -> tuple[Range | None, int]:
 def _drawn(line: Line, view: View) -> Iterator[FloatArray]:
     """The curves of a line, inside the range of x."""
     points = line.points
-    low, high = (-np.inf, np.inf) if view.x_range is None else (min(view.x_range), max(view.x_range))
+    low, high = view.x_range or (-np.inf, np.inf)
     inside = (points.x >= low) & (points.x <= high)
     if points.smoothed is not None:
         yield points.smoothed[inside]
@@ -111,7 +113,7 @@ def _layout(view: View, shown: Range | None) -> dict[str, Any]:
     x: dict[str, Any] = {"type": "date" if view.axis is Axis.WALL else "linear"}
     y: dict[str, Any] = {"type": "log" if view.log_y else "linear"}
     if view.x_range is not None:
-        x["range"] = [min(view.x_range), max(view.x_range)]
+        x["range"] = list(view.x_range)
     # Plotly would also count the points just outside of the range of x.
     if shown is not None and (view.clip or view.x_range is not None):
         y["range"] = list(shown)
@@ -156,9 +158,9 @@ def _note_trace(line: Line, colour: str, marks: list[StepMark], axis: Axis) -> T
     return note_trace(line, colour, x, y[places], [step_mark.text for step_mark in marks])
 
 
-def _group_traces(drawing: Drawing) -> list[Trace]:
+def _group_traces(drawing: Drawing, lowest: float) -> list[Trace]:
     colours = assign_colours(line.label for line in drawing.groups)
-    return [trace for line in drawing.groups for trace in group_traces(line, colours[line.label])]
+    return [trace for line in drawing.groups for trace in group_traces(line, colours[line.label], lowest)]
 
 
 def _footnotes(drawing: Drawing, view: View, num_outside: int) -> Iterator[Note]:

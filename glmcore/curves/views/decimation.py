@@ -36,7 +36,7 @@ def visible(x: FloatArray, x_range: tuple[float, float] | None) -> slice:
     """The points inside a range of x and one more at each end, so that lines run out of the picture."""
     if x_range is None or len(x) == 0:
         return slice(0, len(x))
-    low, high = min(x_range), max(x_range)
+    low, high = x_range
     if is_sorted(x):
         first, end = int(np.searchsorted(x, low, side="left")), int(np.searchsorted(x, high, side="right"))
     else:  # NaN among them, or a clock that was set back

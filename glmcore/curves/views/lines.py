@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glmcore.curves.metric_names import Part, direction_of
+from glmcore.curves.metric_names import Direction, Part
 from glmcore.curves.numbers import AnyArray, FloatArray
 from glmcore.curves.run import Run
 from glmcore.curves.series import Series
@@ -13,6 +13,8 @@ from glmcore.curves.views.best import best_place
 from glmcore.curves.views.decimation import decimate, visible
 from glmcore.curves.views.smoothing import smooth
 from glmcore.curves.views.view import View
+
+SMOOTHED_FROM = 25  # points; an evaluation has few, and its average would lag far behind them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +59,7 @@ class Line:
     num_not_positive: int
     superseded: Points | None
     best: tuple[float, float] | None
+    direction: Direction
 
 
 def draw_line(
@@ -72,7 +75,8 @@ def draw_line(
     x = x_values(series, view.axis, start)
     if x is None:
         return None
-    smoothed = smooth(x, series.values, view.smoothing) if view.smoothing.weight else None
+    is_smoothed = view.smoothing.weight and len(series) >= SMOOTHED_FROM
+    smoothed = smooth(x, series.values, view.smoothing) if is_smoothed else None
     chosen = visible(x, view.x_range)
     values, here = series.values[chosen], x[chosen]
     known = np.isfinite(here)
@@ -89,7 +93,17 @@ def draw_line(
     superseded = _superseded(series, start, view, max_points) if view.shows_superseded else None
     best = _best(x, series, metric, view)
     return Line(
-        run, metric, part, points, values, here[lost], values[lost], num_not_positive, superseded, best
+        run,
+        metric,
+        part,
+        points,
+        values,
+        here[lost],
+        values[lost],
+        num_not_positive,
+        superseded,
+        best,
+        view.direction(metric),
     )
 
 
@@ -123,14 +137,14 @@ def _superseded(series: Series, start: float | None, view: View, max_points: int
     chosen = visible(x, view.x_range)
     points = _points(x[chosen], old.steps[chosen], old.values[chosen], None, view.log_y, max_points)
     if len(points):  # one part for each resume
-        points.breaks[:-1] |= np.diff(points.steps) < 0
+        points.breaks[:-1] |= points.steps[1:] < points.steps[:-1]
     return points
 
 
 def _best(x: FloatArray, series: Series, metric: str, view: View) -> tuple[float, float] | None:
-    place = best_place(series.values, direction_of(metric)) if view.shows_best else None
+    place = best_place(series.values, view.direction(metric)) if view.shows_best else None
     if place is None:
         return None
     at, value = float(x[place]), float(series.values[place])
-    low, high = (-np.inf, np.inf) if view.x_range is None else (min(view.x_range), max(view.x_range))
+    low, high = view.x_range or (-np.inf, np.inf)
     return (at, value) if np.isfinite(at) and low <= at <= high and (value > 0 or not view.log_y) else None

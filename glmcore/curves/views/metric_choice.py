@@ -3,13 +3,23 @@
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from glmcore.curves.metric_names import EPOCH, PROGRESS_KEYS, TOKENS_SEEN, Part, split_part
+from glmcore.curves.metric_names import (
+    EPOCH,
+    PROGRESS_KEYS,
+    TOKENS_SEEN,
+    Direction,
+    Part,
+    direction_of,
+    split_part,
+)
 from glmcore.curves.run import Run
 
 MAX_DEFAULT_METRICS = 8
 _LOOKED_AT = 64  # metrics whose curves are computed to find out which are worth a chart
 _FIRST, _LAST = ("loss",), ("learning_rate", "grad_norm")
 _NOT_SHOWN = frozenset((EPOCH, TOKENS_SEEN, *PROGRESS_KEYS))
+
+_SPEED = ("samples_per_second", "steps_per_second", "runtime")
 
 CurveName = tuple[Run, str, Part]
 
@@ -32,9 +42,13 @@ def base_metrics(runs: Iterable[Run]) -> list[str]:
 
 
 def default_metrics(runs: Sequence[Run]) -> list[str]:
-    """The loss, the first others with more than one point, the learning rate and the size of gradients."""
+    """The loss, others that can be better or worse, those that only describe; learning rate and gradients.
+
+    Only metrics with more than one point are worth a chart.
+    """
     curves = curves_by_base(runs)
     bases = [base for base in curves if base not in _NOT_SHOWN]
+    bases.sort(key=_says_little)
     first = [base for base in _FIRST if base in curves]
     last = [base for base in _LAST if base in curves]
     others: list[str] = []
@@ -44,3 +58,8 @@ def default_metrics(runs: Sequence[Run]) -> list[str]:
         if any(len(run.curves[name]) > 1 for run, name, _ in curves[base]):
             others.append(base)
     return [*first, *others, *last] or bases[:MAX_DEFAULT_METRICS]
+
+
+def _says_little(base: str) -> bool:
+    """Whether a metric judges nothing, or only how fast a run is."""
+    return direction_of(base) is Direction.NEITHER or base.endswith(_SPEED)

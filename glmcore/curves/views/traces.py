@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from glmcore.curves.metric_names import Direction, Part, direction_of
+from glmcore.curves.metric_names import Direction, Part
 from glmcore.curves.numbers import AnyArray, FloatArray
 from glmcore.curves.views.colours import greyed, rgba
 from glmcore.curves.views.drawing import GroupLine
@@ -72,7 +72,7 @@ def best_trace(line: Line, colour: str) -> Trace:
     """A star at the best point, and its value."""
     assert line.best is not None
     x, value = line.best
-    is_lower = direction_of(line.metric) is Direction.LOWER
+    is_lower = line.direction is Direction.LOWER
     return _trace(
         line,
         "best",
@@ -93,13 +93,17 @@ def note_trace(line: Line, colour: str, x: FloatArray, y: FloatArray, texts: lis
     )
 
 
-def group_traces(line: GroupLine, colour: str) -> list[Trace]:
-    """The band of a group as one outline, forth along its low and back along its high, and the mean on it."""
+def group_traces(line: GroupLine, colour: str, lowest: float) -> list[Trace]:
+    """The band of a group as one outline, forth along its low and back along its high, and the mean on it.
+
+    Args:
+        lowest: where the band is cut off, since a logarithmic scale has no place for 0 and less.
+    """
     curve = line.curve
     meta = {"group": short_name(line.label), "metric": short_name(line.metric), "part": str(line.part)}
     common: Trace = {"type": "scatter", "name": short_name(line.label), "mode": "lines"}
     known = np.isfinite(curve.low) & np.isfinite(curve.high)
-    x, low, high = curve.x[known], curve.low[known], curve.high[known]
+    x, low, high = curve.x[known], np.maximum(curve.low[known], lowest), curve.high[known]
     band: Trace = {
         "x": encode(np.concatenate((x, x[::-1])), "f8"),
         "y": encode_y(np.concatenate((low, high[::-1]))),
@@ -123,6 +127,8 @@ def _joined(
     line: Line, points: Points, y: FloatArray, kind: str, look: dict[str, Any], **others: Any
 ) -> list[Trace]:
     """A line with its interruptions, and dots for points without a neighbour, which no line would show."""
+    if not len(points):
+        return []
     has_dots = kind in ("line", "smooth") and line.part is Part.EVAL and len(points) <= FEW_POINTS
     after = np.flatnonzero(points.breaks[:-1]) + 1
     marker = {"size": 5, "color": look["color"]}
@@ -138,7 +144,7 @@ def _joined(
             **others,
         )
     ]
-    alone = points.breaks & np.append(True, points.breaks[:-1]) if len(points) else points.breaks
+    alone = points.breaks & np.append(True, points.breaks[:-1])
     if alone.any() and not has_dots:
         dots = encode_y(y[alone])
         traces.append(_trace(line, kind, points.x[alone], dots, mode="markers", marker=marker, **others))

@@ -1,20 +1,20 @@
 """A grid of live charts that keeps its zoom and its readout while new data arrive.
 
-Streamlit 1.67 mounts a plotly chart anew whenever its data change, and zoom and hover are lost. Here the nodes
-stay and `Plotly.react` is given the new data. What is drawn comes from `glmcore.curves.views`; what the reader
-does comes back as a `ChartsState`. What the browser says is not trusted: anything odd counts as not said.
+Streamlit 1.67 mounts a plotly chart anew whenever its data change, and zoom and hover are lost. Here the
+nodes stay and `Plotly.react` is given the new data. What is drawn comes from `glmcore.curves.views`; what the
+reader does comes back as a `ChartsState`. The browser is not trusted: anything odd counts as not said.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import streamlit as st
 
 from glmcore.api.assets import PLOTLY_URL
 
-# The texts that `show_charts` needs: tooltips of the buttons, how the plot is used, the step a reader points at,
+# The texts that `show_charts` needs: the names of buttons, how a chart is used (told by screen readers),
 # "{count}" rows that had no place in a readout, and the sentence shown when plotly.js cannot be loaded.
 LABELS = ("png", "svg", "enlarge", "shrink", "use", "more", "failed")
 # A browser that says more is not believed: pixels of one chart, and places on an x axis.
@@ -28,16 +28,17 @@ def _text(name: str) -> str:
 
 
 # Plotly adds its rules of style to the page, where a shadow root would not see them: hence not isolated.
+# Streamlit takes one text as the program, so its parts have no imports.
 _mount = st.components.v2.component(
     "glmcore_curve_charts",
     css=_text("curve_charts.css"),
-    js=_text("curve_charts.js"),
+    js="\n".join(_text(part) for part in ("values.js", "card.js", "grid.js")),
     isolate_styles=False,
 )
 
 
 class DrawnChart(Protocol):
-    """What is read of `glmcore.curves.views.charts.Chart`; its footnotes in the reader's language."""
+    """What is read of `glmcore.curves.views.charts.Chart`."""
 
     @property
     def id(self) -> str: ...
@@ -47,8 +48,6 @@ class DrawnChart(Protocol):
     def traces(self) -> Sequence[Mapping[str, Any]]: ...
     @property
     def layout(self) -> Mapping[str, Any]: ...
-    @property
-    def footnotes(self) -> Sequence[str]: ...
     @property
     def revision(self) -> str: ...
 
@@ -85,6 +84,8 @@ def show_charts(
     x_range: tuple[float, float] | None,
     height: int,
     is_date_axis: bool,
+    x_title: str = "",
+    footnotes: Mapping[str, Sequence[str]] | None = None,
     on_change: Callable[[], None] | None = None,
 ) -> ChartsState:
     """Draw the charts, or bring those whose revision changed up to date.
@@ -93,6 +94,7 @@ def show_charts(
         x_range: applied at first, and whenever it changes to one that the reader did not zoom to.
         height: pixels of one plot, before it is enlarged.
         is_date_axis: x values are milliseconds since 1970, shown in the reader's time zone.
+        footnotes: sentences to stand below a chart, by its id, in the reader's language.
         on_change: called before the next run when range or width changed; `charts_state` tells them.
     """
     known = _known(st.session_state.get(key))
@@ -104,8 +106,9 @@ def show_charts(
             "range": x_range,
             "height": height,
             "dates": is_date_axis,
+            "x_title": x_title,
             "known": {"number": known.get("number", 0), "width": known.get("width")},
-            "charts": [_message(chart) for chart in charts],
+            "charts": [_message(chart, (footnotes or {}).get(chart.id, ())) for chart in charts],
         },
         on_view_change=on_change or _nothing,
         on_picked_change=_nothing,
@@ -122,14 +125,14 @@ def _nothing() -> None:
     """Streamlit knows the values of an element by their callbacks."""
 
 
-def _message(chart: DrawnChart) -> dict[str, Any]:
+def _message(chart: DrawnChart, footnotes: Sequence[str]) -> dict[str, Any]:
     return {
         "id": chart.id,
         "title": chart.title,
         "traces": chart.traces,
         "layout": chart.layout,
         "revision": chart.revision,
-        "footnotes": list(chart.footnotes),
+        "footnotes": list(footnotes),
     }
 
 
@@ -163,5 +166,5 @@ def _parse_picked(value: Any) -> Picked | None:
     return None
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_X

@@ -1,1 +1,1 @@
-"""The curves page: what is looked at, charts, the table of runs, findings, comparisons, notes, export, alerts."""
+"""The curves page: what is chosen, charts, table of runs, findings, comparison, notes, export, alerts."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 import streamlit as st
 
 from glmcore.core.errors import GlmcoreError
-from glmcore.curves.alerts.rules import AlertAction, AlertKind, AlertRule
+from glmcore.curves.alerts.rules import THRESHOLDS, AlertAction, AlertRule
 from glmcore.curves.alerts.watch import AlertBook, FiredAlert
 from glmcore.ui.markdown import plain
 from glmcore.ui.session import CURVES_PAGE
@@ -16,25 +16,21 @@ SHOWN_SECONDS = 7 * 24 * 3600.0  # an alert that nobody put aside
 MAX_SHOWN = 10
 
 
-def kind_names() -> dict[str, str]:
-    return {
-        AlertKind.NAN: _("No number"),
-        AlertKind.DIVERGENCE: _("Divergence"),
-        AlertKind.PLATEAU: _("Plateau"),
-        AlertKind.STALL: _("Stall"),
-    }
-
-
 def show_fired(book: AlertBook, *, links: bool) -> None:
     """The alerts of the last days that nobody put aside; with a way to the run's curves."""
     now = time.time()
     fired = [one for one in book.fired() if not one.is_dismissed and now - one.at < SHOWN_SECONDS]
     for alert in fired[:MAX_SHOWN]:
-        with st.container(horizontal=True, vertical_alignment="center", key=f"alert_{alert.run_id}_{alert.kind}"):
+        with st.container(
+            horizontal=True, vertical_alignment="center", key=f"alert_{alert.run_id}_{alert.kind}"
+        ):
             _show_one(alert)
             if links:
                 st.page_link(
-                    CURVES_PAGE, label=_("Curves"), icon=":material/monitoring:", query_params={"run": alert.run_id}
+                    CURVES_PAGE,
+                    label=_("Curves"),
+                    icon=":material/monitoring:",
+                    query_params={"run": alert.run_id},
                 )
             if st.button(_("Put aside"), key=f"dismiss_{alert.run_id}_{alert.kind}", type="tertiary"):
                 try:
@@ -48,7 +44,6 @@ def show_fired(book: AlertBook, *, links: bool) -> None:
 def show_rules(book: AlertBook) -> None:
     """Switches, thresholds and what a rule may ask of a run."""
     st.caption(_("The server looks at the live runs of the jobs folder every few seconds."))
-    names = kind_names()
     actions = {
         AlertAction.NONE: _("only say it"),
         AlertAction.SAVE: _("ask the run for a checkpoint"),
@@ -58,9 +53,16 @@ def show_rules(book: AlertBook) -> None:
     with st.form("alert_rules", border=False):
         for rule in book.rules():
             with st.container(horizontal=True, vertical_alignment="bottom"):
-                is_on = st.toggle(names[rule.kind], rule.is_on, key=f"rule_on_{rule.kind}", width=150)
+                known = THRESHOLDS[rule.kind]
+                is_on = st.toggle(_(known.title), rule.is_on, key=f"rule_on_{rule.kind}", width=180)
                 threshold = st.number_input(
-                    _(rule.threshold_title), value=rule.threshold, min_value=rule.least, key=f"rule_at_{rule.kind}", width=260
+                    _("From"),
+                    known.least,
+                    known.most,
+                    rule.threshold,
+                    key=f"rule_at_{rule.kind}",
+                    help=_(known.help),
+                    width=160,
                 )
                 action = st.selectbox(
                     _("Then"),
@@ -89,7 +91,7 @@ def _show_one(alert: FiredAlert) -> None:
         AlertAction.SAVE: _("The run was asked for a checkpoint."),
         AlertAction.STOP: _("The run was asked to save and stop."),
     }[alert.action]
-    text = f"**{kind_names().get(alert.kind, plain(alert.kind))}** · {plain(alert.run_name)} · {when}  \n{said} {asked}"
+    text = f"**{plain(alert.run_name)}** · {when}  \n{said} {asked}"
     if alert.is_active:
         st.warning(text, icon=":material/notification_important:", width="stretch")
     else:

@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from glmcore.core.errors import ConfigError
-from glmcore.curves.configs import differing_keys, matches
-from glmcore.curves.metric_names import split_part
+from glmcore.curves.configs import differing_keys
 from glmcore.curves.run import Run
+from glmcore.curves.run_filter import explain_query, matches
 from glmcore.curves.views.axes import Axis, axis_title
 from glmcore.curves.views.grouping import Band
+from glmcore.curves.views.metric_choice import base_metrics
 from glmcore.curves.views.smoothing import SmoothingMethod
 from glmcore.ui.curves.address import PageState
-from glmcore.ui.curves.state import keep, reset, widget_key
+from glmcore.ui.curves.state import keep, kept_state, reset, widget_key
 from glmcore.ui.markdown import plain
 from glmcore.ui.text import _, error_text, plural
 
@@ -24,11 +26,12 @@ MAX_SHOWN_RUNS = 40
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What the widgets gave: the view, the runs that the filter lets through, and those that are drawn."""
+    """What the widgets gave: the view, the runs that the filter lets through, those drawn, all ids."""
 
     state: PageState
     found: tuple[Run, ...]
     shown: tuple[Run, ...]
+    ids: frozenset[str]
 
 
 def choose_folder(folders: Sequence[Path], state: PageState) -> int:
@@ -70,32 +73,42 @@ def choose(runs: Sequence[Run], folder: int) -> Chosen:
         )
         metrics = _choose_metrics(found)
     view = _choose_view(found)
-    state = keep(PageState(folder=folder, find=query, run=tuple(chosen), metric=metrics, **view))
+    zoom = kept_state().zoom
+    state = keep(PageState(zoom=zoom, folder=folder, find=query, run=tuple(chosen), metric=metrics, **view))
     shown = [run for run in runs if run.id in set(chosen)] if chosen else list(found[:LATEST_RUNS])
-    return Chosen(state, found, tuple(shown[:MAX_SHOWN_RUNS]))
+    return Chosen(state, found, tuple(shown[:MAX_SHOWN_RUNS]), frozenset(names))
 
 
 def _filtered(runs: Sequence[Run], query: str) -> tuple[Run, ...]:
     try:
-        return tuple(run for run in runs if matches(query, run.name, run.config))
+        found = tuple(run for run in runs if matches(query, run.name, run.config))
+        asked = [_(note.template, **note.values) for note in explain_query(query)]
     except ConfigError as error:
         st.warning(error_text(error), icon=":material/filter_alt:")
         return tuple(runs)
+    if asked:
+        st.caption(plain(f"{len(found)}/{len(runs)} · {' · '.join(asked)}"))
+    return found
 
 
 def _choose_metrics(runs: Sequence[Run]) -> tuple[str, ...]:
     """Names of charts: a metric and its evaluation share one."""
-    names = sorted({split_part(name)[0] for run in runs for name in run.curves}, key=str.lower)
+    names = sorted(base_metrics(runs), key=str.lower)
     key = widget_key("metric")
     st.session_state[key] = [name for name in st.session_state[key] if name in names]
     return tuple(
         st.multiselect(
-            _("Charts"), names, key=key, placeholder=_("loss and what goes with it"), width=320, max_selections=60
+            _("Charts"),
+            names,
+            key=key,
+            placeholder=_("loss and what goes with it"),
+            width=320,
+            max_selections=60,
         )
     )
 
 
-def _choose_view(runs: Sequence[Run]) -> dict[str, object]:
+def _choose_view(runs: Sequence[Run]) -> dict[str, Any]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         axis = st.segmented_control(
             _("Axis"),
@@ -119,14 +132,14 @@ def _choose_view(runs: Sequence[Run]) -> dict[str, object]:
     return {"axis": axis, "smooth": smooth, **more}
 
 
-def _choose_more(runs: Sequence[Run]) -> dict[str, object]:
+def _choose_more(runs: Sequence[Run]) -> dict[str, Any]:
     methods = {
         SmoothingMethod.EXPONENTIAL: _("exponential, as TensorBoard's"),
         SmoothingMethod.TIME_WEIGHTED: _("time-weighted: by distance on the axis"),
     }
     bands = {Band.STD: _("standard deviation"), Band.MINMAX: _("least to greatest")}
     metrics = sorted({name for run in runs for name in run.curves}, key=str.lower)
-    chosen: dict[str, object] = {
+    chosen: dict[str, Any] = {
         "method": st.radio(
             _("Average"), list(methods), key=widget_key("method"), format_func=lambda one: methods[one]
         ),
@@ -164,7 +177,3 @@ def _choose_more(runs: Sequence[Run]) -> dict[str, object]:
             st.multiselect(label, metrics, key=key, placeholder=_("as the name says"), max_selections=20)
         )
     return chosen
-
-
-def label_of(run: Run) -> str:
-    return plain(run.name)

@@ -1,28 +1,36 @@
 """Runs in words: what the rules found, with the steps it rests on, and what the rules are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 
-from glmcore.curves.findings import RULES
+from glmcore.curves.findings.finding import Severity
+from glmcore.curves.findings.rules import RULES
 from glmcore.curves.run import Run
-from glmcore.ui.curves.runs_table import SEVERITY_SIGNS
 from glmcore.ui.curves.services import CurveServices
 from glmcore.ui.markdown import plain
 from glmcore.ui.text import _
 
 MAX_RUNS = 12
+SIGNS = {
+    Severity.PROBLEM: ":red[:material/error:]",
+    Severity.WARNING: ":orange[:material/warning:]",
+    Severity.INFO: ":blue[:material/info:]",
+    Severity.GOOD: ":green[:material/check_circle:]",
+}
 
 
-def show_findings(shared: CurveServices, runs: Sequence[Run], colours: Mapping[str, str]) -> None:
+def show_findings(shared: CurveServices, runs: Sequence[Run]) -> None:
     """One block per run that is drawn."""
     st.subheader(_("In words"))
     for run in runs[:MAX_RUNS]:
         findings = shared.findings(run)
         lines = [
-            f"{SEVERITY_SIGNS[one.severity]} {plain(_(one.note.template, **one.note.values))}" for one in findings
+            f"{SIGNS[one.severity]} {plain(_(one.note.template, **one.note.values))}" for one in findings
         ]
-        lines += [f":gray[⚠ {plain(_(note.template, **note.values))}]" for note in run.problems]
+        lines += [
+            f":gray[:material/report: {plain(_(note.template, **note.values))}]" for note in run.problems
+        ]
         if run.status.reason:
             lines.append(f":gray[{plain(run.status.reason)}]")
         st.markdown(f"**{plain(run.name)}** :gray[· {plain(run.form)}]")

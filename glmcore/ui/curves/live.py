@@ -1,4 +1,4 @@
-"""The part of the curves page that is drawn again while runs go on: state of affairs, charts, table, findings."""
+"""The charts of the curves page, which are drawn again while runs go on."""
 
 import time
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from glmcore.curves.run import Run
 from glmcore.curves.views.axes import Axis
 from glmcore.curves.views.charts import Chart, build_charts
 from glmcore.curves.views.colours import assign_colours
-from glmcore.curves.views.metric_choice import default_metrics, names_by_base
+from glmcore.curves.views.metric_choice import curves_by_base, default_metrics
 from glmcore.curves.views.smoothing import Smoothing
 from glmcore.curves.views.view import StepMark, View
 from glmcore.ui.curve_charts.element import charts_state, show_charts
@@ -23,11 +23,14 @@ from glmcore.ui.text import _
 CHARTS_KEY = "curves_charts"
 PICKED_KEY = "curves_picked"  # the point that was clicked last: run and step
 CHART_HEIGHT = 280
+DEFAULT_WIDTH = 600  # pixels of a chart, until the browser has said it
 
 
 def view_of(state: PageState, shared: CurveServices, runs: Sequence[Run]) -> View:
     """What is to be drawn."""
-    marks = [StepMark(run.id, mark.step, mark.text) for run in runs for mark in shared.remarks.of(run.id).marks]
+    marks = [
+        StepMark(run.id, mark.step, mark.text) for run in runs for mark in shared.remarks.of(run.id).marks
+    ]
     return View(
         metrics=state.metric or None,
         axis=state.axis,
@@ -40,21 +43,26 @@ def view_of(state: PageState, shared: CurveServices, runs: Sequence[Run]) -> Vie
         x_range=state.zoom,
         group_by=state.group or None,
         band=state.band,
-        points=charts_state(CHARTS_KEY).width or 800,
+        points=2 * (charts_state(CHARTS_KEY).width or DEFAULT_WIDTH),
         marks=tuple(marks),
-        directions=directions_of(state, runs),
+        directions=chosen_directions(state),
     )
 
 
 def directions_of(state: PageState, runs: Sequence[Run]) -> dict[str, Direction]:
     """Which way each metric is better: by its name, unless the reader said otherwise."""
     names = {name for run in runs for name in run.curves}
-    found = {name: direction_of(name) for name in names}
-    found |= {name: Direction.LOWER for name in state.lower}
-    return found | {name: Direction.HIGHER for name in state.higher}
+    return {name: direction_of(name) for name in names} | dict(chosen_directions(state))
 
 
-def charts_of(shared: CurveServices, all_runs: Sequence[Run], runs: Sequence[Run], state: PageState) -> list[Chart]:
+def chosen_directions(state: PageState) -> tuple[tuple[str, Direction], ...]:
+    lower = tuple((name, Direction.LOWER) for name in state.lower)
+    return lower + tuple((name, Direction.HIGHER) for name in state.higher)
+
+
+def charts_of(
+    shared: CurveServices, all_runs: Sequence[Run], runs: Sequence[Run], state: PageState
+) -> list[Chart]:
     """The charts of a view; colours go by all runs, so that a filter changes none."""
     return build_charts(runs, view_of(state, shared, runs), colours_of(all_runs))
 
@@ -97,9 +105,9 @@ def show_clock(runs: Sequence[Run]) -> None:
 
 def metrics_of(runs: Sequence[Run], state: PageState, most: int = 4) -> list[str]:
     """The metrics that the table has columns for: those of the first charts, evaluation first."""
-    names = names_by_base(runs)
+    curves = curves_by_base(runs)
     bases = state.metric or default_metrics(runs)
-    return [name for base in bases for name in sorted(names.get(base, ()))][:most]
+    return [name for base in bases for name in sorted({name for _, name, _ in curves.get(base, ())})][:most]
 
 
 def _begun(run: Run) -> tuple[float, str]:

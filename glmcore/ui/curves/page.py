@@ -20,6 +20,7 @@ from glmcore.ui.curves.live import (
     show_clock,
     show_live_charts,
     show_notes,
+    view_of,
 )
 from glmcore.ui.curves.remarks_panel import show_remarks
 from glmcore.ui.curves.runs_table import show_table
@@ -40,7 +41,11 @@ def show() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title(_("Curves"), width="stretch")
         is_followed = st.toggle(
-            _("Follow"), value=True, key=LIVE_KEY, persist_state="session", help=_("Draw again while runs go on.")
+            _("Follow"),
+            value=True,
+            key=LIVE_KEY,
+            persist_state="session",
+            help=_("Draw again while runs go on."),
         )
     show_fired(shared.alerts, links=False)
     folder = choose_folder(shared.folders, state)
@@ -50,7 +55,7 @@ def show() -> None:
         return
     chosen = choose(runs, folder)
     is_live = any(run.status.is_live or _is_unread(run) for run in runs)
-    # A fragment that is not followed is drawn when something is changed; one without live runs looks for new ones.
+    # Without live runs it looks for new ones; not followed, it is drawn when something is changed only.
     every = (LIVE_SECONDS if is_live else 5 * LIVE_SECONDS) if is_followed else None
     st.fragment(_show_curves, run_every=every)(shared, folder, chosen)
     _show_more(shared, runs, chosen)
@@ -72,12 +77,16 @@ def _show_curves(shared: CurveServices, folder: int, chosen: Chosen) -> None:
     found = [now[run.id] for run in chosen.found if run.id in now]
     show_clock(found)
     show_notes(notes)
+    if {
+        run.id for run in runs
+    } != chosen.ids:  # one has come or gone: the choices above are old
+        st.rerun()
     if not shown:
         st.info(_("No run fits the filter."), icon=":material/filter_alt_off:")
         return
-    show_live_charts(charts_of(shared, runs, shown, state), state)
     directions = directions_of(state, found)
-    colours = {run_id: colour for run_id, colour in colours_of(runs).items() if run_id in {run.id for run in shown}}
+    all_colours = colours_of(runs)
+    colours = {run.id: all_colours[run.id] for run in shown}
     selected = show_table(shared, found, metrics_of(shown, state), directions, colours)
     if selected:
         st.button(
@@ -86,7 +95,8 @@ def _show_curves(shared: CurveServices, folder: int, chosen: Chosen) -> None:
             on_click=lambda: put(replace(kept_state(), run=selected)),
             key="curves_only_selected",
         )
-    show_findings(shared, shown, colours)
+    show_live_charts(charts_of(shared, runs, shown, state), state)
+    show_findings(shared, shown)
 
 
 def _show_more(shared: CurveServices, runs: Sequence[Run], chosen: Chosen) -> None:
@@ -100,7 +110,7 @@ def _show_more(shared: CurveServices, runs: Sequence[Run], chosen: Chosen) -> No
             show_remarks(shared, chosen.shown)
     with tabs[2]:
         if tabs[2].open:
-            show_export(charts_of(shared, runs, chosen.shown, chosen.state), chosen.shown)
+            show_export(chosen.shown, view_of(chosen.state, shared, chosen.shown))
     with tabs[3]:
         if tabs[3].open:
             show_rules(shared.alerts)
@@ -114,7 +124,9 @@ def _show_nothing(notes: Sequence[Note], folder: int) -> None:
             icon=":material/monitoring:",
         )
         st.code("python -m glmcore train configs/demo.yaml", language="bash")
-        st.caption(_("Logs of other programs are offered when `log_roots` in the settings names their folder."))
+        st.caption(
+            _("Logs of other programs are offered when `log_roots` in the settings names their folder.")
+        )
     else:
         st.info(_("No training log was found in this folder."), icon=":material/search_off:")
 

@@ -32,7 +32,9 @@ def show_remarks(shared: CurveServices, runs: Sequence[Run]) -> None:
 def _show_note(shared: CurveServices, run_id: str) -> None:
     note = shared.remarks.of(run_id).note
     with st.form(f"note_{run_id}", border=False):
-        text = st.text_area(_("Note"), note, max_chars=MAX_NOTE, placeholder=_("What this run was for, what came of it"))
+        text = st.text_area(
+            _("Note"), note, max_chars=MAX_NOTE, placeholder=_("What this run was for, what came of it")
+        )
         if st.form_submit_button(_("Save the note"), icon=":material/save:") and text != note:
             shared.remarks.set_note(run_id, text)
             st.toast(_("The note is kept."))

@@ -8,7 +8,8 @@ from urllib.parse import quote
 import streamlit as st
 
 from glmcore.curves.configs import differing_keys
-from glmcore.curves.findings import Severity
+from glmcore.curves.findings.finding import Severity
+from glmcore.curves.findings.rules import RULES
 from glmcore.curves.metric_names import Direction
 from glmcore.curves.run import Run, RunState
 from glmcore.curves.views.best import best_point, last_finite
@@ -17,7 +18,7 @@ from glmcore.ui.text import _
 
 MAX_CONFIG_COLUMNS = 30
 ROW_PIXELS, MAX_HEIGHT = 35, 330
-SEVERITY_SIGNS = {Severity.PROBLEM: "🔴", Severity.WARNING: "🟠", Severity.INFO: "🔵", Severity.GOOD: "🟢"}
+WORRYING = (Severity.PROBLEM, Severity.WARNING)
 
 
 def state_names() -> dict[RunState, str]:
@@ -66,41 +67,52 @@ def _row(
     keys: Sequence[str],
     states: Mapping[RunState, str],
 ) -> dict[str, Any]:
-    findings = shared.findings(run)
-    signs = "".join(sign for severity, sign in SEVERITY_SIGNS.items() if any(f.severity is severity for f in findings))
-    last_step = max((curve.steps[-1] for name in metrics if len(curve := run.curves.get(name) or ())), default=None)
+    worrying = {one.rule: None for one in shared.findings(run) if one.severity in WORRYING}
+    titles = {rule.name: rule.title for rule in RULES}
+    curves = {name: run.curves[name] for name in metrics if name in run.curves}
+    last_step = max((float(curve.steps[-1]) for curve in curves.values() if len(curve)), default=None)
     row: dict[str, Any] = {
         "colour": _swatch(colour),
         "name": run.name,
         "state": states[run.status.state],
-        "progress": 100 * last_step / run.status.total_steps if last_step and run.status.total_steps else None,
+        "progress": 100 * last_step / run.status.total_steps
+        if last_step and run.status.total_steps
+        else None,
         "step": last_step,
-        "findings": signs,
+        "findings": ", ".join(_(titles[rule]) for rule in worrying),
     }
     for name in metrics:
-        curve = run.curves.get(name)
+        curve = curves.get(name)
         best = best_point(curve, directions[name]) if curve is not None else None
         if directions[name] is not Direction.NEITHER:
             row[f"best {name}"] = best.value if best else None
             row[f"at {name}"] = best.step if best else None
         row[f"last {name}"] = last_finite(curve) if curve is not None else None
-    row["changed"] = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.status.changed_at)) if run.status.changed_at else ""
+    row["changed"] = (
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(run.status.changed_at))
+        if run.status.changed_at
+        else ""
+    )
     for key in keys:
         value = run.config.get(key)
         row[f"config {key}"] = "" if value is None else str(value)
     return row
 
 
-def _columns(metrics: Sequence[str], directions: Mapping[str, Direction], keys: Sequence[str]) -> dict[str, Any]:
+def _columns(
+    metrics: Sequence[str], directions: Mapping[str, Direction], keys: Sequence[str]
+) -> dict[str, Any]:
     number = st.column_config.NumberColumn
     columns: dict[str, Any] = {
         "colour": st.column_config.ImageColumn("", width=24, pinned=True),
         "name": st.column_config.TextColumn(_("Run"), pinned=True, width="medium"),
         "state": st.column_config.TextColumn(_("State"), width=80),
-        "progress": st.column_config.ProgressColumn(_("Progress"), format="%d %%", min_value=0, max_value=100, width=90),
+        "progress": st.column_config.ProgressColumn(
+            _("Progress"), format="%d %%", min_value=0, max_value=100, width=90
+        ),
         "step": number(_("Step"), format="%d", width=70),
         "findings": st.column_config.TextColumn(
-            _("Findings"), width=70, help=_("Problems, warnings, remarks and good news; in words below the charts.")
+            _("Warnings"), width=150, help=_("By the names of the rules; in words below the charts.")
         ),
         "changed": st.column_config.TextColumn(_("Last written"), width=130),
     }
@@ -119,5 +131,6 @@ def _swatch(colour: str | None) -> str | None:
     """A run's colour as a small picture; empty for a run that is not drawn."""
     if colour is None:
         return None
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"><circle cx="10" cy="10" r="7" fill="{colour}"/></svg>'
+    picture = f'<circle cx="10" cy="10" r="7" fill="{colour}"/>'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20">{picture}</svg>'
     return "data:image/svg+xml," + quote(svg)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from glmcore.core.settings import Settings
 from glmcore.curves.alerts.watch import AlertBook, AlertWatch
-from glmcore.curves.findings import Finding, read_run
+from glmcore.curves.findings.finding import Finding
+from glmcore.curves.findings.rules import read_run
 from glmcore.curves.library import CurveLibrary
 from glmcore.curves.remarks import Remarks
 from glmcore.curves.run import Run

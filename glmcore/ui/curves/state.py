@@ -1,6 +1,6 @@
 """Keeps the view of the curves page in the session and in the address, and gives widgets their values.
 
-The address of the page always says what is seen, so it can be copied; an address that is opened sets the view.
+The address of the page always says what is seen, so it can be copied; one that is opened sets the view.
 """
 
 from dataclasses import fields, replace
@@ -20,7 +20,7 @@ def widget_key(name: str) -> str:
 
 
 def open_state() -> PageState:
-    """The view that the address names; the session's last one where it names none (a click on the page list)."""
+    """The view that the address names; the session's last one where it names none (from the page list)."""
     named = {name: st.query_params.get_all(name) for name in (*WIDGETS, "zoom") if name in st.query_params}
     written = st.session_state.get(WRITTEN_KEY)
     if written is None or (named and named != written):  # the page was opened, or a link to it
@@ -49,7 +49,8 @@ def keep(state: PageState) -> PageState:
 
 def kept_state() -> PageState:
     """The view as it was kept last; for parts that are drawn again alone."""
-    return st.session_state.get(STATE_KEY, DEFAULT)
+    state: PageState = st.session_state.get(STATE_KEY, DEFAULT)
+    return state
 
 
 def keep_zoom(zoom: tuple[float, float] | None) -> PageState:

@@ -75,6 +75,12 @@ def test_several_values_of_one_event_share_a_row():
     assert written(table, "eval_loss") == ([0, 1, 2, 3, 4], [0, -1, -2, -3, -4])
 
 
+def test_of_a_metric_that_an_event_names_twice_the_last_value_counts():
+    table, _parser, _used = read(event(simple("loss", 1.0), simple("train/loss", 2.0), simple("b", 3.0)) * 2)
+    assert written(table, "loss") == ([1.0, 1.0], [2.0, 2.0])
+    assert len(table) == 2
+
+
 @pytest.mark.parametrize("step", [0, 1, 127, 128, 300, 1 << 21, 1 << 40, (1 << 63) - 1, -1, -300, -(1 << 63)])
 def test_steps_may_be_huge_or_negative(step):
     table, parser, _used = read(event(simple("loss", 1.0), step=step) * 2)

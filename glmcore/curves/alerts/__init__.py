@@ -1,0 +1,1 @@
+"""Rules that watch live runs and can ask them to save or to stop, and the watch that keeps what fired."""
