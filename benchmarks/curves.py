@@ -13,7 +13,6 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -84,13 +83,14 @@ def _line(step: int, loss: float, rate: float) -> str:
 
 def seconds_to_read(folder: Path) -> float:
     """Until all points of all logs in a folder are in memory; nothing is kept from an earlier reading."""
-    from glmcore.curves.logs.json_lines import JsonLines
+    from glmcore.curves.library import CurveLibrary
 
     began = time.perf_counter()
-    with ThreadPoolExecutor(2) as pool:
-        tables = list(pool.map(lambda path: read_log(path, JsonLines()), folder.rglob("*.jsonl")))
+    library = CurveLibrary(None)
+    library.find([folder])
+    runs = library.refresh()
     seconds = time.perf_counter() - began
-    assert sum(table.num_values for table in tables) >= NUM_VALUES
+    assert sum(len(curve) for run in runs for curve in run.curves.values()) >= NUM_VALUES
     return seconds
 
 

@@ -173,10 +173,10 @@ class Report:
                 )
             )
         if len(lines) > MAX_LINES:
-            text = translate("{count} more curves are not drawn; name fewer runs.", self.language)
+            text = translate("Curves that are not drawn, as there are too many: {count}.", self.language)
             parts.append(text.format(count=len(lines) - MAX_LINES))
         if num_unknown:
-            text = translate("{metric}: {count} curves do not know their place on this axis.", self.language)
+            text = translate("{metric}: curves without a place on this axis: {count}.", self.language)
             parts.append(text.format(metric=shown_name(base), count=num_unknown))
         return "\n".join(parts)
 
@@ -194,7 +194,7 @@ class Report:
                 parts.append("\n".join([*title, *lines]))
         if num_left:
             text = translate(
-                "{count} more findings do not worry; name fewer runs to read them.", self.language
+                "Findings that are no worry: {count}; name fewer runs to read them.", self.language
             )
             parts.append(text.format(count=num_left))
         return parts

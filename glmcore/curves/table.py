@@ -29,7 +29,8 @@ class Column:
         return self._length
 
     def extend(self, values: AnyArray) -> None:
-        self._parts.append(np.asarray(values, dtype=self._parts[0].dtype))
+        """Add values; copied, since a view would keep the larger buffer that it was read into."""
+        self._parts.append(np.array(values, dtype=self._parts[0].dtype))
         self._length += len(values)
 
     @property

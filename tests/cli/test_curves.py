@@ -110,7 +110,7 @@ def test_findings_are_sorted_signed_and_counted():
 def test_of_many_runs_only_worries_are_told():
     text = text_of(a_run("bad"), *(a_run(f"run{number}") for number in range(6)), read=told)
     assert "✗ Spike" in text and "It is so." not in text
-    assert "13 more findings do not worry" in text
+    assert "Findings that are no worry: 13;" in text
 
 
 def test_what_could_not_be_read_is_told_last():
@@ -133,7 +133,7 @@ def test_terminal_without_braille_gets_ascii():
 
 def test_many_curves_are_not_all_drawn():
     text = text_of(*(a_run(f"run{number}", loss=STEPS) for number in range(30)))
-    assert "6 more curves are not drawn" in text
+    assert "as there are too many: 6." in text
 
 
 def test_smoothing_logarithm_and_width_reach_the_chart():
@@ -155,7 +155,7 @@ def test_axis_is_labelled_in_its_own_way(axis, ends):
 
 def test_axis_that_a_log_does_not_know_is_told():
     text = text_of(a_run(loss=STEPS), axis="tokens")
-    assert text.endswith("loss: 1 curves do not know their place on this axis.")
+    assert text.endswith("loss: curves without a place on this axis: 1.")
 
 
 def test_axes_of_the_command_are_those_of_the_charts():

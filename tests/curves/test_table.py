@@ -87,7 +87,7 @@ def test_a_metric_without_values_is_none():
 
 def test_a_table_goes_on_from_arrays_that_may_not_be_written_to():
     table = PointTable()
-    table.append(block([1, NAN], loss=[1, 2], eval_loss={1: 5}))
+    table.append(block([1, 2], loss=[1, 2], eval_loss={1: 5}))
     steps, times, metrics = table.to_arrays()
     for array in (steps, times, *(one for pair in metrics.values() for one in pair)):
         array.flags.writeable = False
@@ -98,7 +98,7 @@ def test_a_table_goes_on_from_arrays_that_may_not_be_written_to():
     for name in table.names:
         assert np.array_equal(table.series(name).steps, again.series(name).steps)
         assert np.array_equal(table.series(name).values, again.series(name).values)
-    assert again.to_arrays()[0].tolist() == [1, 1, 1, 4] and metrics["loss"][1].tolist() == [1, 2]
+    assert again.to_arrays()[0].tolist() == [1, 2, 2, 4] and metrics["loss"][1].tolist() == [1, 2]
 
 
 def test_rows_of_a_broken_cache_raise_nothing():

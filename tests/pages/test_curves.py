@@ -66,7 +66,7 @@ def test_runs_are_listed_with_best_and_last_values_and_what_differs(two_runs: Se
 
 def test_each_run_is_read_in_words(two_runs: Server) -> None:
     text = said(open_page())
-    assert "In words" in text and "**first**" in text and "eval_loss" in text
+    assert "In words" in text and "**first**" in text and "still falling" in text
 
 
 def test_the_filter_finds_runs_by_name_and_by_setting(two_runs: Server) -> None:

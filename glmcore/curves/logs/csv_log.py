@@ -93,8 +93,10 @@ class CsvLog:
         parsing = arrow_csv.ParseOptions(
             delimiter=self.memory["delimiter"], quote_char=False, invalid_row_handler=skip
         )
-        # Only an empty cell is none; Arrow would take "NaN" for one too.
-        converting = arrow_csv.ConvertOptions(null_values=[""], strings_can_be_null=True)
+        # Arrow would take "NaN" for an empty cell, and a column of 1 and `true` for truths.
+        converting = arrow_csv.ConvertOptions(
+            null_values=[""], strings_can_be_null=True, true_values=[], false_values=[]
+        )
         try:
             table = arrow_csv.read_csv(pa.BufferReader(lines), reading, parsing, converting)
         except (pa.ArrowException, ValueError):
@@ -134,13 +136,18 @@ class CsvLog:
             return block
         rows, epochs = block.metrics[EPOCH]
         if self.memory["epoch_is_step"] is None:
-            is_own = len(epochs) == len(block.steps) and bool(np.all(np.diff(epochs) > 0))
-            self.memory["epoch_is_step"] = is_own and bool(np.all(epochs == np.floor(epochs)))
+            self.memory["epoch_is_step"] = len(epochs) == len(block.steps) and _are_counted(epochs)
         if not self.memory["epoch_is_step"]:
             return block
         steps: FloatArray = as_floats(np.full(len(block.steps), np.nan))
-        steps[rows] = epochs
+        steps[rows] = np.where(np.isfinite(epochs), epochs, np.nan)
         return Block(steps, block.times, block.metrics)
+
+
+def _are_counted(epochs: FloatArray) -> bool:
+    """Whether they are whole numbers, each larger than the one before."""
+    is_whole = np.isfinite(epochs) & (epochs == np.floor(epochs))
+    return bool(is_whole.all() and np.all(epochs[1:] > epochs[:-1]))
 
 
 def _names_of(header: Sequence[str]) -> list[str]:
@@ -156,12 +163,13 @@ def delimiter_of(header: str) -> str:
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    if '"' not in line:
-        return line.split(delimiter)
-    try:
-        return next(csv.reader([line], delimiter=delimiter), [])
-    except csv.Error:
-        return []
+    """The cells of a line; at least one."""
+    if '"' in line:
+        try:
+            return next(csv.reader([line], delimiter=delimiter))
+        except (csv.Error, StopIteration):
+            pass  # not quoted as CSV is
+    return line.split(delimiter)
 
 
 def _is_numeric(columns: Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ _LOOKED_AT = 64  # metrics whose curves are computed to find out which are worth
 _FIRST, _LAST = ("loss",), ("learning_rate", "grad_norm")
 _NOT_SHOWN = frozenset((EPOCH, TOKENS_SEEN, *PROGRESS_KEYS))
 
-_SPEED = ("samples_per_second", "steps_per_second", "runtime")
+_SPEED = ("_per_second", "runtime")
 
 CurveName = tuple[Run, str, Part]
 

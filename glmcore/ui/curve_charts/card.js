@@ -1,4 +1,4 @@
-// One chart: its frame and buttons, its drawing, its readout. Second of the three parts of the element's program.
+// One chart: its frame and buttons, its drawing, its readout. Second of three parts of the element's program.
 //
 // plotly draws; zoom, readout and pictures are ours. Names from log files reach plotly only by `forPlotly` and
 // `inert`, and the page only as `textContent`.
@@ -23,7 +23,10 @@ const CARD = `
     </div>
   </div>
   <div class="curve-notes"></div>`;
-const ICONS = { enlarge: "M9 3H3v6M15 3h6v6M9 21H3v-6M15 21h6v-6", shrink: "M3 9h6V3M21 9h-6V3M3 15h6v6M21 15h-6v6" };
+const ICONS = {
+  enlarge: "M9 3H3v6M15 3h6v6M9 21H3v-6M15 21h6v-6",
+  shrink: "M3 9h6V3M21 9h-6V3M3 15h6v6M21 15h-6v6",
+};
 
 class Card {
   constructor(grid) {
@@ -81,10 +84,11 @@ class Card {
     const given = forPlotly(this.chart.layout);
     const look = { gridcolor: theme.grid, linecolor: theme.grid, tickcolor: theme.grid, zeroline: false };
     const xaxis = { ...look, ...given.xaxis, type: message.dates ? "date" : "linear", showgrid: false };
-    Object.assign(xaxis, { showline: true, ticks: "outside", ticklen: 4, tickangle: 0, nticks: Math.ceil(width / 90) });
-    Object.assign(xaxis, { minexponent: 6, separatethousands: true });
-    xaxis.title = { text: inert(message.x_title), standoff: 6, font: { size: 12 } };
-    Object.assign(xaxis, zoom ? { range: [...zoom], autorange: false } : { range: null, autorange: true });
+    Object.assign(xaxis, { showline: true, ticks: "outside", ticklen: 4, tickangle: 0 });
+    Object.assign(xaxis, { nticks: Math.ceil(width / 90), minexponent: 6, separatethousands: true });
+    xaxis.title = { text: message.dates ? "" : inert(message.x_title), standoff: 6, font: { size: 12 } };
+    const range = zoom ?? this.extent();
+    Object.assign(xaxis, range ? { range: [...range], autorange: false } : { range: null, autorange: true });
     const isLog = given.yaxis?.type === "log"; // whose small ticks would be told by their first digit only
     const yaxis = { ...look, ...given.yaxis, nticks: isLog ? 4 : 6, tickformat: isLog ? "~g" : "" };
     Object.assign(yaxis, { exponentformat: "e", minexponent: 4, separatethousands: true });
@@ -95,6 +99,15 @@ class Card {
     layout.hovermode = false; // the readout is ours, in all charts at once
     layout.dragmode = this.grid.isTouched ? false : "zoom"; // a finger scrolls the page
     return { data: this.traces, layout };
+  }
+
+  // All that is drawn, with as much room in each chart; plotly's own choice depends on the marks in it.
+  extent() {
+    const traces = this.traces.filter(({ meta, x }) => meta.kind !== "band" && x.length);
+    const ends = traces.flatMap(({ x }) => [x[0], x[x.length - 1]]);
+    const [low, high] = [Math.min(...ends), Math.max(...ends)];
+    const room = 0.015 * (high - low);
+    return room > 0 ? [low - room, high + room] : null;
   }
 
   draw() {
@@ -169,9 +182,9 @@ class Card {
     const isLeft = at > xaxis._length / 2; // beside the line, where there is more room
     this.readout.classList.toggle("curve-left", isLeft);
     this.readout.style.maxWidth = `${(isLeft ? at : xaxis._length - at) - 12}px`;
-    this.line.style.cssText = `left: ${xaxis._offset + at}px; top: ${yaxis._offset}px; height: ${yaxis._length}px`;
-    const bottom = yaxis._offset + yaxis._length;
-    const visible = rows.filter(({ text, top }) => !text && top >= yaxis._offset && top <= bottom);
+    const [ceiling, floor] = [yaxis._offset, yaxis._offset + yaxis._length];
+    this.line.style.cssText = `left: ${xaxis._offset + at}px; top: ${ceiling}px; height: ${floor - ceiling}px`;
+    const visible = rows.filter(({ text, top }) => !text && top >= ceiling && top <= floor);
     this.dots.replaceChildren(...visible.map(({ trace, left, top }) => {
       const dot = make("i", "curve-dot");
       dot.style.cssText = `left: ${left}px; top: ${top}px`;
@@ -186,7 +199,8 @@ class Card {
     swatch.style.borderTopColor = trace.line?.color ?? trace.marker?.color;
     swatch.style.borderTopStyle = (trace.line?.dash ?? "solid") === "solid" ? "solid" : "dashed";
     make("span", "curve-name", row, trace.meta.name);
-    if (x !== nearest.x) make("span", "curve-step", row, placeText(x, this.grid.message.dates));
+    const place = placeText(x, this.grid.message.dates);
+    if (x !== nearest.x) make("span", "curve-step", row, this.grid.message.dates ? place.slice(11) : place);
     make("b", "curve-value", row, text ?? fiveDigits(y));
     return row;
   }
@@ -225,7 +239,7 @@ class Card {
       const showlegend = CURVES.has(kind) && !named.has(curve) && Boolean(named.add(curve));
       return { ...trace, name: inert(name), showlegend };
     });
-    layout.font.family = "Arial, sans-serif"; // a picture cannot load the page's font, and would be measured by it
+    layout.font.family = "Arial, sans-serif"; // a picture cannot load the page's font
     layout.title = { text: inert(this.chart.title), x: 0.02, xanchor: "left", font: { size: 16 } };
     layout.legend = { orientation: "h", x: 0, y: -0.16, yanchor: "top" };
     layout.margin = { ...MARGIN, t: 48 };

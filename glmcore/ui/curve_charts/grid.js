@@ -1,8 +1,8 @@
-// All charts of an element: they share one x range and one pointer, and outlive the data they show. Last of the three
-// parts of the element's program.
+// All charts of an element: they share one x range and one pointer, and outlive the data they show. Last of
+// three parts of the element's program.
 //
-// Streamlit calls the default export again with every message; the `Grid` of an element is made once, and messages
-// bring its cards up to date. No text here is in a language: texts come with the message.
+// Streamlit calls the default export again with every message; the `Grid` of an element is made once, and
+// messages bring its cards up to date. No text here is in a language: texts come with the message.
 
 const REPORT_MS = 250; // a reader who zooms in several steps is reported once
 const FRAME_MS = 12; // charts are drawn until so much of a frame is spent, the others in the next one
@@ -33,7 +33,7 @@ class Grid {
     const isFirst = !this.message;
     Object.assign(this, { component, message: given });
     this.readTheme();
-    if (isFirst) [this.number, this.told, this.width] = [given.known.number, given.known.number, given.known.width];
+    if (isFirst) Object.assign(this, given.known, { told: given.known.number });
     // A range from Python counts if it is a new one and Python has heard of all that was zoomed to here.
     if (isFirst || (!sameRange(given.range, this.given) && given.known.number >= this.number)) {
       if (!sameRange(given.range, this.zoom)) this.show(given.range);

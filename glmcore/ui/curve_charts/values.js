@@ -1,5 +1,5 @@
-// Values of the charts: arrays and names from a message, numbers and places as text. First of the three parts of the
-// element's program (see `element.py`).
+// Values of the charts: arrays and names from a message, numbers and places as text. First of three parts of
+// the element's program (see `element.py`).
 
 const CURVES = new Set(["line", "smooth"]); // kinds of traces that have a value to read
 const ARRAYS = { f8: Float64Array, f4: Float32Array, i4: Int32Array };
@@ -26,8 +26,8 @@ function forPlotly(value) {
 // `meta` is never drawn: texts for the readout as they were sent, and which traces are one curve.
 function readable(trace) {
   const { run, group, kind, part } = trace.meta;
-  const meta = { run, kind, curve: `${run ?? group}\n${part}`, name: trace.name ?? run, texts: trace.hovertext };
-  return { ...forPlotly(trace), meta };
+  const [curve, name, texts] = [`${run ?? group}\n${part}`, trace.name ?? run, trace.hovertext];
+  return { ...forPlotly(trace), meta: { run, kind, curve, name, texts } };
 }
 
 function fiveDigits(value) {

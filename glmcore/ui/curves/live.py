@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Sequence
+from html import escape
 
 import streamlit as st
 
 from glmcore.core.notes import Note
 from glmcore.curves.metric_names import Direction, direction_of
 from glmcore.curves.run import Run
-from glmcore.curves.views.axes import Axis
+from glmcore.curves.views.axes import Axis, axis_title
 from glmcore.curves.views.charts import Chart, build_charts
 from glmcore.curves.views.colours import assign_colours
+from glmcore.curves.views.grouping import group_runs
 from glmcore.curves.views.metric_choice import curves_by_base, default_metrics
+from glmcore.curves.views.names import short_name
 from glmcore.curves.views.smoothing import Smoothing
 from glmcore.curves.views.view import StepMark, View
 from glmcore.ui.curve_charts.element import charts_state, show_charts
@@ -81,11 +84,20 @@ def show_live_charts(charts: Sequence[Chart], state: PageState) -> None:
         x_range=state.zoom,
         height=CHART_HEIGHT,
         is_date_axis=state.axis is Axis.WALL,
+        x_title=_(axis_title(state.axis)),
         footnotes=footnotes,
         on_change=_range_changed,
     )
     if seen.picked is not None:
         st.session_state[PICKED_KEY] = (seen.picked.run, seen.picked.x)
+
+
+def show_group_legend(runs: Sequence[Run], key: str) -> None:
+    """Which colour is which value; runs without groups find theirs in the table."""
+    labels = [group.label for group in group_runs(runs, key)]
+    colours = assign_colours(labels)
+    entries = (f'<span style="color:{colours[one]}">●</span> {escape(short_name(one))}' for one in labels)
+    st.html(f"<div>{escape(short_name(key))}: {' &nbsp; '.join(entries)}</div>")
 
 
 def _range_changed() -> None:

@@ -18,6 +18,7 @@ from glmcore.ui.curves.live import (
     directions_of,
     metrics_of,
     show_clock,
+    show_group_legend,
     show_live_charts,
     show_notes,
     view_of,
@@ -95,6 +96,8 @@ def _show_curves(shared: CurveServices, folder: int, chosen: Chosen) -> None:
             on_click=lambda: put(replace(kept_state(), run=selected)),
             key="curves_only_selected",
         )
+    if state.group:
+        show_group_legend(shown, state.group)
     show_live_charts(charts_of(shared, runs, shown, state), state)
     show_findings(shared, shown)
 
