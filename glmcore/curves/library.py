@@ -22,9 +22,9 @@ from glmcore.curves.configs import read_config
 from glmcore.curves.logs.find import Found, RunRef, find_runs
 from glmcore.curves.logs.forms import PARSERS, Form, LogRef
 from glmcore.curves.logs.parsing import Parser, Problems
+from glmcore.curves.logs.rows import TOTAL_STEPS
 from glmcore.curves.logs.state_log import StateLog
 from glmcore.curves.logs.tail import Tail
-from glmcore.curves.logs.trainer_state import TOTAL_STEPS
 from glmcore.curves.run import ConfigValue, Run
 from glmcore.curves.series import Series
 from glmcore.curves.status import read_status

@@ -19,25 +19,29 @@ AXES = (EPOCH, TOKENS_SEEN)
 
 
 class Column:
-    """An array that grows at its end by whole arrays; joined when it is asked for."""
+    """An array that grows at its end. What was there before never moves under those who look at it."""
 
     def __init__(self, first: AnyArray) -> None:
-        self._parts = [first]
-        self._length = len(first)
+        self._room, self._length = first, len(first)
 
     def __len__(self) -> int:
         return self._length
 
     def extend(self, values: AnyArray) -> None:
-        """Add values; copied, since a view would keep the larger buffer that it was read into."""
-        self._parts.append(np.array(values, dtype=self._parts[0].dtype))
-        self._length += len(values)
+        end = self._length + len(values)
+        if end > len(self._room):
+            room = np.empty(max(end, self._length * 5 // 4), self._room.dtype)
+            room[: self._length] = self.array
+            self._room = room
+        self._room[self._length : end] = values
+        self._length = end
 
     @property
     def array(self) -> AnyArray:
-        if len(self._parts) > 1:
-            self._parts = [np.concatenate(self._parts)]
-        return self._parts[0]
+        """All so far, not to be written to."""
+        seen = self._room[: self._length]
+        seen.flags.writeable = False
+        return seen
 
 
 @dataclass(frozen=True, slots=True)

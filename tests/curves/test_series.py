@@ -69,7 +69,9 @@ def test_no_points_and_one_point_are_curves_too():
 
 
 def test_a_part_of_a_curve_has_all_that_belongs_to_its_points():
-    series = make_series(as_floats([1, 2, 3, 2]), as_floats([1, 2, 3, 4]), None, {"epoch": as_floats([1, 1, 2, 9])})
+    series = make_series(
+        as_floats([1, 2, 3, 2]), as_floats([1, 2, 3, 4]), None, {"epoch": as_floats([1, 1, 2, 9])}
+    )
     part = series.part(slice(1, 2))
     assert (part.steps.tolist(), part.values.tolist(), part.along["epoch"].tolist()) == ([2], [4], [9])
     assert part.superseded is None and series.superseded.steps.tolist() == [2, 3]

@@ -35,7 +35,14 @@ def child():
 
 
 def test_our_run_says_how_far_it_is(folder):
-    own = {"state": "running", "pid": os.getpid(), "updated": NOW, "step": 3, "total": 100, "eta_seconds": 60.5}
+    own = {
+        "state": "running",
+        "pid": os.getpid(),
+        "updated": NOW,
+        "step": 3,
+        "total": 100,
+        "eta_seconds": 60.5,
+    }
     write_whole(folder.status, own)
     assert read_status(folder.path, NOW - 50, 7, NOW) == RunStatus(RunState.RUNNING, NOW, 100, 60.5, None)
 
@@ -78,7 +85,17 @@ def test_a_run_without_a_time_of_its_last_word_is_lost(folder, updated):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"state": []}', '{"state": {}}', '{"state": "swimming"}', '{"state": null}', "\xff"]
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"state": []}',
+        '{"state": {}}',
+        '{"state": "swimming"}',
+        '{"state": null}',
+        "\xff",
+    ]
     + ['{"state": "lost"}', '{"state": "unknown"}', "[" * 100_000],
 )
 def test_a_broken_or_foreign_status_file_counts_for_nothing(folder, text):

@@ -31,12 +31,15 @@ def steps_of(*blocks):
     return table.to_arrays()[0].tolist()
 
 
-def test_a_column_joins_its_parts_in_order_and_keeps_its_type():
-    column = Column(np.empty(0, np.uint32))
-    column.extend([1, 2])
-    column.extend(np.array([3]))
-    assert column.array.tolist() == [1, 2, 3] and len(column) == 3 and column.array.dtype == np.uint32
-    assert column.array is column.array
+@given(st.lists(st.lists(st.integers(0, 99), max_size=8)))
+def test_a_column_grows_and_what_was_seen_of_it_stays(parts):
+    column, seen, whole = Column(np.empty(0, np.uint32)), [], []
+    for part in parts:
+        column.extend(part)
+        whole += part
+        seen.append((column.array, list(whole)))
+    assert column.array.tolist() == whole and len(column) == len(whole) and column.array.dtype == np.uint32
+    assert all(array.tolist() == then and not array.flags.writeable for array, then in seen)
 
 
 def test_rows_without_a_step_happened_at_the_last_one_named():
@@ -92,7 +95,8 @@ def test_a_table_goes_on_from_arrays_that_may_not_be_written_to():
     for array in (steps, times, *(one for pair in metrics.values() for one in pair)):
         array.flags.writeable = False
     again = PointTable.from_arrays(steps, times, metrics, table.last_step)
-    assert again.series("loss").values is metrics["loss"][1], "nothing is copied until something is added"
+    values = again.series("loss").values
+    assert np.shares_memory(values, metrics["loss"][1]), "nothing is copied until something is added"
     for one in (table, again):
         one.append(block([NAN, 4], loss={1: 3}, grad_norm=[7, 8]))
     for name in table.names:

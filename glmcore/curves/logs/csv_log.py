@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from glmcore.core.i18n import mark
-from glmcore.curves.logs.json_lines import as_utf8, block_of_columns, cut_lines, join_blocks
+from glmcore.curves.logs.columns import block_of_columns
+from glmcore.curves.logs.lines import as_utf8, cut_lines
 from glmcore.curves.logs.parsing import Problems
-from glmcore.curves.logs.trainer_state import NO_METRICS, Rows, name_of
+from glmcore.curves.logs.rows import NO_METRICS, Rows, join_blocks, name_of
 from glmcore.curves.metric_names import EPOCH, STEP_KEYS, TIME_KEYS
 from glmcore.curves.numbers import FloatArray, as_floats, parse_number
 from glmcore.curves.table import Block
@@ -98,7 +99,9 @@ class CsvLog:
             null_values=[""], strings_can_be_null=True, true_values=[], false_values=[]
         )
         try:
-            table = arrow_csv.read_csv(pa.BufferReader(lines), reading, parsing, converting)
+            table = arrow_csv.read_csv(
+                pa.BufferReader(lines), reading, parsing, converting, memory_pool=pa.system_memory_pool()
+            )
         except (pa.ArrowException, ValueError):
             return None
         columns = {name: column for name, column in zip(names, table.columns, strict=True) if name}

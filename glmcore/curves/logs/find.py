@@ -55,7 +55,7 @@ class _Search:
     """One search over all paths: what was seen, and how much."""
 
     def __init__(self) -> None:
-        self.entries = self.peeks = 0
+        self.entries = self.peeks = self.runs = 0
         self.seen: set[tuple[int, int]] = set()  # folders by device and inode: links may go in circles
         self.problems = Problems()
 
@@ -63,20 +63,21 @@ class _Search:
         """Breadth first, so that a limit cuts off what lies deepest."""
         found: list[tuple[Path, tuple[LogRef, ...]]] = []
         waiting = deque([(root, 0)])
-        while waiting and self.entries < MAX_ENTRIES and len(found) < MAX_RUNS:
+        while waiting and self.entries < MAX_ENTRIES and self.runs < MAX_RUNS:
             folder, depth = waiting.popleft()
             names, folders = self._list(folder)
             runs = self._runs_in(folder, names, folders)
-            found += runs
+            found += runs[: MAX_RUNS - self.runs]
+            self.runs += len(runs)
             is_complete = any(log.form in _LOGS_OF_TRAINERS for _, logs in runs for log in logs)
             for name in folders if depth < MAX_DEPTH else ():
                 if not (name.startswith("checkpoint-") or (is_complete and name in _PARTS_OF_A_RUN)):
                     waiting.append((folder / name, depth + 1))
         if self.entries >= MAX_ENTRIES and TOO_MANY_FILES not in self.problems.counts:
             self.problems.add(TOO_MANY_FILES, count=self.entries)
-        if len(found) >= MAX_RUNS:
+        if self.runs >= MAX_RUNS and TOO_MANY_RUNS not in self.problems.counts:
             self.problems.add(TOO_MANY_RUNS, count=MAX_RUNS)
-        return found[:MAX_RUNS]
+        return found
 
     def _list(self, folder: Path) -> tuple[list[str], list[str]]:
         """The names of files that may be logs, and of folders."""

@@ -114,10 +114,9 @@ def form_by_content(path: Path, *, any_name: bool = False) -> Form | None:
 
 def _is_json_lines(head: bytes, *, any_name: bool) -> bool:
     """Whether a line names a step, or at least a loss where the file was pointed at."""
+    wanted = (_STEP_IN_JSON, _LOSS_IN_JSON) if any_name else (_STEP_IN_JSON,)
     lines = [line for line in head.splitlines()[:20] if line.lstrip().startswith(b"{")]
-    return any(
-        _STEP_IN_JSON.search(line) or (any_name and _LOSS_IN_JSON.search(line)) is not None for line in lines
-    )
+    return any(pattern.search(line) for line in lines for pattern in wanted)
 
 
 def _peek(path: Path) -> tuple[bytes, bytes]:

@@ -15,8 +15,9 @@ import numpy as np
 from glmcore.core.errors import DataError
 from glmcore.core.i18n import mark
 from glmcore.curves.logs.parsing import Problems
+from glmcore.curves.logs.rows import TOTAL_STEPS
 from glmcore.curves.logs.tail import GONE
-from glmcore.curves.logs.trainer_state import TOTAL_STEPS, TrainerStateFacts, parse_trainer_state
+from glmcore.curves.logs.trainer_state import TrainerStateFacts, parse_trainer_state
 from glmcore.curves.table import Block, PointTable
 
 LARGEST_BYTES = 512 << 20

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import Any
 
 from glmcore.curves.logs.parsing import Problems
-from glmcore.curves.logs.trainer_state import TOTAL_STEPS, Rows
+from glmcore.curves.logs.rows import TOTAL_STEPS, Rows
 from glmcore.curves.metric_names import EPOCH, STEP_KEYS
 from glmcore.curves.numbers import parse_number
 from glmcore.curves.table import Block
@@ -54,7 +54,7 @@ class TextLog:
 
     def parse(self, data: bytes, *, at_end: bool) -> tuple[Block, int]:
         rows = Rows(self.problems, self.memory)
-        used = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        used = max(data.rfind(b"\n") + 1, data.rfind(b"\r"), 0)  # the \r tells of a clearing: it stays
         if at_end or len(data) - used > LONGEST_LINE:
             used = len(data)
         found = _find(data)

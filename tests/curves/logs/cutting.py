@@ -1,10 +1,14 @@
 """Feeds a log to a parser in parts, as it grows, and compares what came of it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from glmcore.curves.logs.json_lines import join_blocks
+import pytest
+
+from glmcore.curves.logs import csv_log, json_lines
 from glmcore.curves.logs.parsing import Parser
+from glmcore.curves.logs.rows import join_blocks
 from glmcore.curves.table import Block
 
 Row = dict[str, float]
@@ -40,3 +44,14 @@ def rows_of(block: Block) -> list[Row]:
 
 def _plain(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
+
+
+@contextmanager
+def arrow_for_all() -> Iterator[None]:
+    """Arrow is asked for the smallest logs too, and in the smallest pieces."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_lines, "FEW_BYTES", 0)
+        patch.setattr(json_lines, "PIECE_BYTES", 64)
+        patch.setattr(json_lines, "MOST_CELLS", 1000)
+        patch.setattr(csv_log, "FEW_BYTES", 0)
+        yield

@@ -211,7 +211,9 @@ def test_a_log_that_vanishes_keeps_its_points_and_is_counted_once(log):
 def test_a_log_that_may_not_be_opened_is_counted_once_and_read_when_it_may(log, monkeypatch):
     tail = open_tail(log)
     with monkeypatch.context() as patch:
-        patch.setattr(type(log), "open", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "denied")))
+        patch.setattr(
+            type(log), "open", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "denied"))
+        )
         for _ in range(3):
             assert not tail.refresh()
     assert problems(tail) == {GONE} and tail.unread_bytes == 0
