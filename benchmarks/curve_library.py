@@ -38,13 +38,15 @@ print(count, after - before)
 def measure() -> Iterator[Measurement]:
     with TemporaryDirectory() as name:
         folder = Path(name)
-        logs, _ = write_logs(folder)
+        written = write_logs(folder)
+        logs = written.trainer_logs
         small = folder / "small" / "trainer_log.jsonl"
         small.parent.mkdir()
         small.write_text("".join(json.dumps({"current_steps": n, "loss": 1.0}) + "\n" for n in range(2000)))
         yield _second_opening(logs, folder / "cache")
         yield _refresh(logs)
-        yield _memory(small.parent, logs, f"{NUM_RUNS} runs of {NUM_STEPS:,} steps")
+        for kind in (written.metrics, logs):
+            yield _memory(small.parent, kind, f"{NUM_RUNS} runs of {NUM_STEPS:,} steps, {kind.name}")
         long = folder / "long" / "metrics.jsonl"
         long.parent.mkdir()
         _write_long(long)

@@ -25,7 +25,7 @@ def show() -> None:
     )
     if st.button(_("Start a chat"), icon=":material/chat:", type="primary"):
         st.switch_page(CHAT_PAGE)
-    show_fired(shared.curves.alerts, links=True)
+    show_fired(shared.curves.alerts, most=10, links=True)
     st.subheader(_("Models"))
     show_models(shared)
     _show_recent(shared)

@@ -15,7 +15,7 @@ log = logging.getLogger("glmcore.ui")
 
 def main() -> None:
     # An emoji, since the picture of a Material icon would be fetched from another host.
-    st.set_page_config(page_title="GLM dashboard", page_icon="💬", layout="centered")
+    st.set_page_config(page_title="GLM dashboard", page_icon="💬")
     st.html(STYLE)
     pages = [
         st.Page(PAGES / "overview.py", title=_("Overview"), icon=":material/home:", default=True),
@@ -23,6 +23,8 @@ def main() -> None:
         st.Page(CURVES_PAGE, title=_("Curves"), icon=":material/monitoring:", url_path="curves"),
     ]
     page = st.navigation(pages)
+    # Said once: a page that changes it later is drawn in both layouts, one after the other, at every run.
+    st.set_page_config(layout="wide" if page.url_path == "curves" else "centered")
     try:
         page.run()
     except GlmcoreError as error:

@@ -17,3 +17,8 @@ STYLE = f"""<style>
 [class*='st-key-open_'] button > div {{justify-content: flex-start}}
 {_ICON_LABELS} {{position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)}}
 </style>"""
+
+# A page that is wide for what it shows: less empty room around it.
+WIDE_STYLE = """<style>
+@media (min-width: 640px) {[data-testid='stMainBlockContainer'] {padding: 3.25rem 2.5rem 6rem}}
+</style>"""

@@ -52,12 +52,12 @@ def test_the_name_tells_the_rows_that_a_metric_was_computed_on(name, expected):
     ("names", "expected"),
     [
         (
-            "loss eval_loss loss/train perplexity wer val_mae Loss bits_per_byte cross_entropy loss_1 error_rate",
+            "loss eval_loss loss/train perplexity wer mae Loss bits_per_byte cross_entropy loss_1 error_rate",
             Direction.LOWER,
         ),
         (
-            "accuracy eval_accuracy mean_token_accuracy rouge-1 bleu-4 f1 rewards/chosen tokens_per_second em "
-            "eval_exact_match",
+            "accuracy eval_accuracy mean_token_accuracy rouge-1 bleu-4 f1 rewards/chosen tokens_per_second "
+            "em eval_exact_match",
             Direction.HIGHER,
         ),
         (

@@ -94,9 +94,11 @@ def test_a_run_without_a_time_of_its_last_word_is_lost(folder, updated):
         '{"state": {}}',
         '{"state": "swimming"}',
         '{"state": null}',
+        '{"state": "lost"}',
+        '{"state": "unknown"}',
+        "[" * 100_000,
         "\xff",
-    ]
-    + ['{"state": "lost"}', '{"state": "unknown"}', "[" * 100_000],
+    ],
 )
 def test_a_broken_or_foreign_status_file_counts_for_nothing(folder, text):
     folder.status.write_text(text, encoding="latin-1")

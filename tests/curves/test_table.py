@@ -2,6 +2,7 @@
 
 import math
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def test_rows_mean_the_same_in_one_block_and_in_many(steps, data):
     whole = steps_of(block(steps))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(steps)), max_size=5)))
     bounds = [0, *cuts, len(steps)]
-    assert steps_of(*(block(steps[a:b]) for a, b in zip(bounds, bounds[1:], strict=False))) == whole
+    assert steps_of(*(block(steps[a:b]) for a, b in pairwise(bounds))) == whole
 
 
 def test_a_metric_of_some_rows_has_their_steps_and_the_axes_known_there():

@@ -13,7 +13,6 @@ from glmcore.curves.table import Block
 
 # What `parse_number` may take for a number; everything else is passed over quickly.
 _MAYBE_NUMBER = r"(?i)[0-9]|nan|inf|[^\x00-\x7f]"
-_CLOCK = r"^[0-9]{1,6}:[0-5]?[0-9]:[0-5]?[0-9]$"
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
@@ -74,7 +73,6 @@ def numbers_of(column: Any) -> tuple[AnyArray, FloatArray]:
 def _seconds_of(column: Any) -> tuple[AnyArray, FloatArray]:
     """The rows of a column that hold times, and their seconds."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     kind, there = column.type, column.drop_null()
     if pa.types.is_date(kind):
@@ -85,10 +83,27 @@ def _seconds_of(column: Any) -> tuple[AnyArray, FloatArray]:
         return _valid_rows(column), as_floats(ticks.to_numpy()) / _PER_SECOND[kind.unit]
     if not pa.types.is_string(kind):
         return numbers_of(column)
-    if pc.all(pc.match_substring_regex(there, _CLOCK)).as_py():
-        parts = pc.list_flatten(pc.split_pattern(there, ":")).cast(pa.int64()).to_numpy().reshape(-1, 3)
-        return _valid_rows(column), as_floats(parts[:, 0] * 3600 + parts[:, 1] * 60 + parts[:, 2])
+    durations = _durations(there)
+    if durations is not None:
+        return _valid_rows(column), durations
     return _converted(_valid_rows(column), there.to_pylist(), parse_time)
+
+
+def _durations(texts: Any) -> FloatArray | None:
+    """Seconds of texts that are all like `0:12:30`; None where one is not."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    parts = pc.split_pattern(texts, ":")
+    if not pc.all(pc.equal(pc.list_value_length(parts), 3)).as_py():
+        return None
+    try:
+        numbers = pc.list_flatten(parts).cast(pa.uint32()).to_numpy().reshape(-1, 3)
+    except pa.ArrowInvalid:
+        return None
+    if len(numbers) and numbers[:, 1:].max() > 59:  # `parse_time` knows what that is
+        return None
+    return as_floats(numbers @ np.array([3600.0, 60.0, 1.0]))
 
 
 def _converted(rows: AnyArray, texts: Sequence[str], convert: Any) -> tuple[AnyArray, FloatArray]:

@@ -15,7 +15,7 @@ from glmcore.curves.run import run_id
 
 MAX_ENTRIES = 2_000_000  # files looked at in one search: about two seconds
 MAX_RUNS = 2_000
-MAX_PEEKS = 5_000  # files looked into
+MAX_PEEKS = 3_000  # files looked into: some seconds
 MAX_DEPTH = 16
 
 TOO_MANY_FILES = mark("Only the first {count} files were looked at; point at a folder further in.")

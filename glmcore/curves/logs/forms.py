@@ -16,6 +16,8 @@ from glmcore.curves.logs.text_log import TextLog, looks_like_text_log
 from glmcore.curves.metric_names import STEP_KEYS
 
 PEEK_BYTES = 256 << 10
+FIRST_LINES = 20
+LOOKS, LOOK_BYTES = 8, 4 << 10  # around what looks like a loss: thousands of texts are looked into in seconds
 METRICS, TRAINER_LOG, TRAINER_STATE = "metrics.jsonl", "trainer_log.jsonl", "trainer_state.json"
 _EVENTS = re.compile(r".*\.tfevents\..+", re.DOTALL)
 _ROTATED = re.compile(r"\.(\d{1,4})")
@@ -30,6 +32,7 @@ _TEXT = re.compile(
     r".*\.(log|out|err)|(.*log|.*train.*|stdout|stderr|nohup|output)\.txt|nohup", re.IGNORECASE | re.DOTALL
 )
 _STEP_IN_JSON = re.compile(rb'"(?:' + "|".join(STEP_KEYS).encode() + rb'|epoch)"\s*:\s*"?[-\d]')
+_LOSS_IN_TEXT = re.compile(rb"""['"][\w/-]{0,60}loss[\w/-]{0,60}['"] {0,4}:""")
 _LOSS_IN_JSON = re.compile(rb'"(?:[\w/]{0,40}[_/])?loss"\s*:\s*"?[-\d]')
 
 
@@ -100,22 +103,35 @@ def form_by_content(path: Path, *, any_name: bool = False) -> Form | None:
     if not head:
         return None
     name = path.name
+    beginning = b"\n".join(head.split(b"\n", FIRST_LINES)[:FIRST_LINES])
     if head.startswith(b"{"):
         if any_name and b'"log_history"' in head:
             return Form.TRAINER_STATE
-        if (any_name or _JSON_LINES.fullmatch(name)) and _is_json_lines(head, any_name=any_name):
+        if (any_name or _JSON_LINES.fullmatch(name)) and _is_json_lines(beginning, any_name=any_name):
             return Form.JSON_LINES
-    if (any_name or _CSV.fullmatch(name)) and looks_like_csv_log(head):
+    if (any_name or _CSV.fullmatch(name)) and looks_like_csv_log(beginning):
         return Form.CSV
-    if (any_name or _TEXT.fullmatch(name)) and (looks_like_text_log(head) or looks_like_text_log(tail)):
+    if (any_name or _TEXT.fullmatch(name)) and (_has_text_rows(head) or _has_text_rows(tail)):
         return Form.TEXT
     return None
 
 
-def _is_json_lines(head: bytes, *, any_name: bool) -> bool:
+def _has_text_rows(part: bytes) -> bool:
+    at = 0
+    for _ in range(LOOKS if b"loss" in part else 0):  # told fifty times faster than by the expression
+        found = _LOSS_IN_TEXT.search(part, at)
+        if found is None:
+            return False
+        at = found.end() + LOOK_BYTES
+        if looks_like_text_log(part[max(0, found.start() - LOOK_BYTES) : at]):
+            return True
+    return False
+
+
+def _is_json_lines(beginning: bytes, *, any_name: bool) -> bool:
     """Whether a line names a step, or at least a loss where the file was pointed at."""
     wanted = (_STEP_IN_JSON, _LOSS_IN_JSON) if any_name else (_STEP_IN_JSON,)
-    lines = [line for line in head.splitlines()[:20] if line.lstrip().startswith(b"{")]
+    lines = [line for line in beginning.splitlines() if line.lstrip().startswith(b"{")]
     return any(pattern.search(line) for line in lines for pattern in wanted)
 
 

@@ -58,17 +58,20 @@ class StateLog:
         if not documents or documents == self._seen:
             return False
         self._seen = documents
-        newest = max(documents, key=lambda one: one.changed_ns)
-        self.changed_at = newest.changed_ns / 1e9
-        best = self._read(newest)
-        if best is None and len(self.table):  # half-written: the points read before stay
+        self._problems = Problems()  # those of the documents as they are now
+        by_time = sorted(documents, key=lambda one: one.changed_ns, reverse=True)
+        self.changed_at = by_time[0].changed_ns / 1e9
+        best = None
+        for newest in by_time:
+            best = self._read(newest)
+            if best or len(self.table):
+                break
+        if best is None:  # half-written: the points read before stay
             return False
-        for other in _further(documents, newest, best):
+        for other in _further(documents, newest, best[1].global_step or 0.0):
             found = self._read(other)
-            if found and (best is None or _goes_on(best[0], found[0])):
+            if found and _goes_on(best[0], found[0]):
                 best = found
-        if best is None:
-            return False
         block, facts = best
         self.table = PointTable()
         self.table.append(block)
@@ -109,11 +112,8 @@ class StateLog:
         return None
 
 
-def _further(
-    documents: Sequence[_Document], newest: _Document, read: tuple[Block, TrainerStateFacts] | None
-) -> list[_Document]:
+def _further(documents: Sequence[_Document], newest: _Document, reached: float) -> list[_Document]:
     """Those that may hold more than the newest: the checkpoint of the highest step, and the run's own."""
-    reached = (read[1].global_step or 0.0) if read else 0.0
     later = [one for one in documents if one.step is not None and one.step > reached and one is not newest]
     own = [one for one in documents if one.step is None and one is not newest]
     return [*sorted(later, key=lambda one: one.step or 0)[-1:], *own]

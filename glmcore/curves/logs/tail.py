@@ -12,7 +12,7 @@ from glmcore.curves.logs.parsing import Parser, Problems
 from glmcore.curves.logs.places import Files, Place, places_in
 from glmcore.curves.table import PointTable
 
-CHUNK_BYTES = 512 << 10  # parsers take up to ten times as much memory
+CHUNK_BYTES = 128 << 10  # parsers take up to ten times as much memory
 LONGEST_RECORD = 32 << 20
 SETTLED_SECONDS = 10.0  # unchanged for so long, a last line without its end is taken as it is
 

@@ -4,6 +4,7 @@ Such a dict names no step; the progress bar beside it does. Nothing is evaluated
 find what looks right, in time linear in the length of the log.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class TextLog:
     """
 
     def __init__(self, memory: Mapping[str, Any] | None = None) -> None:
-        known = {"step": None, "total": None, "is_total_sure": False, "has_rows": False}
+        known = {"step": None, "total": None, "is_total_sure": False, "has_rows": False, "last_row": None}
         self.memory: dict[str, Any] = known | dict(memory or {})
         self.problems = Problems()
 
@@ -81,8 +82,24 @@ class TextLog:
         if is_new or total == known:
             self.memory["step"], self.memory["total"] = step, total
 
+    def _step_of(self, row: Mapping[str, str]) -> float | None:
+        """The bar's step; of rows without a bar between them, as far on as the epoch went on."""
+        bar: float | None = self.memory["step"]
+        step, epoch = bar, parse_number(row.get(EPOCH))
+        if bar is None or epoch is None or not math.isfinite(epoch):
+            return bar
+        if self.memory["last_row"] and self.memory["last_row"][0] == bar:  # the bar is not in this log
+            _, last_step, last_epoch = self.memory["last_row"]
+            if epoch > last_epoch:
+                is_scaled = last_step > 0 and last_epoch > 0
+                step = round(last_step * epoch / last_epoch) if is_scaled else last_step + 1
+            else:
+                step = last_step
+        self.memory["last_row"] = [bar, step, epoch]
+        return step
+
     def _take(self, rows: Rows, row: Mapping[str, str]) -> None:
-        rows.add(row, self.memory["step"])
+        rows.add(row, self._step_of(row))
         self.memory["has_rows"] = True
         if self.memory["total"]:
             self.memory[TOTAL_STEPS] = float(self.memory["total"])

@@ -1,18 +1,13 @@
 """Hugging Face's `trainer_state.json`: one document with the whole history of a run."""
 
 import json
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from glmcore.core.errors import DataError
 from glmcore.curves.logs.parsing import Problems
 from glmcore.curves.logs.rows import Rows
 from glmcore.curves.numbers import parse_number
 from glmcore.curves.table import Block
-
-_CHECKPOINT_STEP = re.compile(r".*checkpoint-(\d{1,12})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +16,6 @@ class TrainerStateFacts:
 
     global_step: float | None = None
     max_steps: float | None = None
-    best_metric: float | None = None
-    best_step: float | None = None
 
 
 def parse_trainer_state(data: bytes) -> tuple[Block, TrainerStateFacts]:
@@ -47,18 +40,5 @@ def parse_trainer_state(data: bytes) -> tuple[Block, TrainerStateFacts]:
     for row in history:
         if isinstance(row, dict):
             rows.add(row)
-    return rows.block(), _facts(state)
-
-
-def _facts(state: Mapping[str, Any]) -> TrainerStateFacts:
-    best_step = parse_number(state.get("best_global_step"))
-    if best_step is None:  # older versions name the checkpoint only
-        checkpoint = state.get("best_model_checkpoint")
-        found = _CHECKPOINT_STEP.fullmatch(checkpoint.rstrip("/")) if isinstance(checkpoint, str) else None
-        best_step = float(found[1]) if found else None
-    return TrainerStateFacts(
-        global_step=parse_number(state.get("global_step")),
-        max_steps=parse_number(state.get("max_steps")),
-        best_metric=parse_number(state.get("best_metric")),
-        best_step=best_step,
-    )
+    facts = TrainerStateFacts(parse_number(state.get("global_step")), parse_number(state.get("max_steps")))
+    return rows.block(), facts

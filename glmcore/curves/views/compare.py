@@ -55,6 +55,8 @@ def scatter(
         "xaxis": {"type": axis, "title": {"text": plotly_text(config_key)}},
         "yaxis": {"title": {"text": plotly_text(metric)}},
         "showlegend": False,
+        "margin": {"t": 24, "r": 24},
+        "height": 340,
     }
     return {"data": [trace], "layout": layout}
 
@@ -73,7 +75,8 @@ def parallel_coordinates(
         "showscale": True,
         "reversescale": direction is Direction.LOWER,  # the best are the brightest
     }
-    return {"data": [{"type": "parcoords", "dimensions": dimensions, "line": lines}], "layout": {}}
+    layout = {"margin": {"l": 72, "r": 72, "t": 48, "b": 24}, "height": 340}
+    return {"data": [{"type": "parcoords", "dimensions": dimensions, "line": lines}], "layout": layout}
 
 
 def _dimension(name: str, values: Sequence[ConfigValue]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What is drawn of one metric of one run: the points chosen, and what could not be drawn."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from glmcore.curves.views.decimation import decimate, visible
 from glmcore.curves.views.smoothing import smooth
 from glmcore.curves.views.view import View
 
+KEPT_LINES = 256
 SMOOTHED_FROM = 25  # points; an evaluation has few, and its average would lag far behind them
 
 
@@ -67,10 +69,19 @@ def draw_line(
 ) -> Line | None:
     """Choose what to draw; None where the run does not know the axis.
 
+    The last lines of runs that do not grow are kept, since they are drawn again whenever another one grows.
+
     Args:
         start: of the run, see `axes.run_start`.
         max_points: of one curve.
     """
+    draw = _draw_line if run.status.is_live else _kept_line
+    return draw(run, metric, part, start, view, max_points)
+
+
+def _draw_line(
+    run: Run, metric: str, part: Part, start: float | None, view: View, max_points: int
+) -> Line | None:
     series = run.curves[metric]
     x = x_values(series, view.axis, start)
     if x is None:
@@ -105,6 +116,9 @@ def draw_line(
         best,
         view.direction(metric),
     )
+
+
+_kept_line = lru_cache(maxsize=KEPT_LINES)(_draw_line)
 
 
 def _points(

@@ -4,6 +4,7 @@ Names are put in as they are; the page's element escapes them.
 """
 
 import base64
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from glmcore.curves.metric_names import Direction, Part
 from glmcore.curves.numbers import AnyArray, FloatArray
 from glmcore.curves.views.colours import greyed, rgba
 from glmcore.curves.views.drawing import GroupLine
-from glmcore.curves.views.lines import Line, Points
+from glmcore.curves.views.lines import KEPT_LINES, Line, Points
 from glmcore.curves.views.names import short_name
 
 Trace = dict[str, Any]
@@ -43,7 +44,14 @@ def encode_y(values: FloatArray) -> dict[str, str]:
 
 
 def line_traces(line: Line, colour: str, shows_raw: bool) -> list[Trace]:
-    """The curve of a run: as logged, or smoothed with the logged one faint behind it."""
+    """The curve of a run: as logged, or smoothed with the logged one faint behind it.
+
+    Those of runs that do not grow are kept with their lines: do not change them.
+    """
+    return (_line_traces if line.run.status.is_live else _kept_traces)(line, colour, shows_raw)
+
+
+def _line_traces(line: Line, colour: str, shows_raw: bool) -> list[Trace]:
     points, traces = line.points, []
     look = {"color": colour, "width": 1.8, "dash": "dash" if line.part is Part.EVAL else "solid"}
     if line.superseded is not None and len(line.superseded):
@@ -55,6 +63,9 @@ def line_traces(line: Line, colour: str, shows_raw: bool) -> list[Trace]:
         faint = {"color": colour, "width": 1}
         traces += _joined(line, points, points.values, "raw", faint, opacity=_RAW_OPACITY, hoverinfo="skip")
     return traces + _joined(line, points, points.smoothed, "smooth", look)
+
+
+_kept_traces = lru_cache(maxsize=KEPT_LINES)(_line_traces)
 
 
 def lost_trace(line: Line, colour: str, y: float, limit: int) -> Trace:
@@ -82,6 +93,7 @@ def best_trace(line: Line, colour: str) -> Trace:
         marker={"symbol": "star", "size": 11, "color": colour, "line": {"width": 1, "color": "white"}},
         text=[f"{value:.4g}"],
         textposition="bottom center" if is_lower else "top center",
+        cliponaxis=False,  # the best is often the last, at the edge
     )
 
 

@@ -7,7 +7,7 @@ const MAX_ROWS = 12; // of a readout
 const PICK_PIXELS = 24; // how far from a point a click may be
 const MARK_PIXELS = 6; // how far from a mark the pointer may be
 const DOUBLE_CLICK_MS = 300;
-const MARGIN = { l: 60, r: 14, t: 10, b: 40 };
+const MARGIN = { l: 60, r: 22, t: 10, b: 40 };
 const CONFIG = { displayModeBar: false, doubleClick: false, showTips: false };
 const CARD = `
   <figcaption class="curve-head">
@@ -125,7 +125,7 @@ class Card {
   zoomed(changed) {
     if (changed.includes("yaxis.range")) this.yRange = [...this.plot.layout.yaxis.range];
     if (changed.includes("xaxis.range")) {
-      this.grid.zoomTo(this.plot.layout.xaxis.range.map((end) => this.toX(this.axis.r2l(end))));
+      this.grid.zoomTo(shortRange(this.plot.layout.xaxis.range.map((end) => this.toX(this.axis.r2l(end)))));
     }
   }
 

@@ -57,6 +57,12 @@ function nearestIndex(xs, ys, x) {
   return low > 0 && Number.isNaN(ys[low]) && xs[low - 1] === xs[low] ? low - 1 : low;
 }
 
+// Without digits that are finer than a pixel: the range goes into the address of the page.
+function shortRange([low, high]) {
+  const digits = Math.min(Math.max(4 - Math.ceil(Math.log10(high - low)), 0), 20);
+  return [low, high].map((end) => Number(end.toFixed(digits)));
+}
+
 const sameRange = (one, other) => String(one ?? "") === String(other ?? "");
 
 function make(tag, className, parent, text) {

@@ -60,7 +60,7 @@ def to_query(state: PageState) -> dict[str, str | list[str]]:
         if isinstance(value, bool):
             query[entry.name] = "1" if value else "0"
         elif entry.name == "zoom":
-            query[entry.name] = f"{value[0]!r}~{value[1]!r}"
+            query[entry.name] = "~".join(repr(end).removesuffix(".0") for end in value)
         elif isinstance(value, tuple):
             query[entry.name] = list(value[:MAX_LISTED])
         else:

@@ -13,18 +13,19 @@ from glmcore.ui.session import CURVES_PAGE
 from glmcore.ui.text import _, error_text
 
 SHOWN_SECONDS = 7 * 24 * 3600.0  # an alert that nobody put aside
-MAX_SHOWN = 10
+LOOK_SECONDS = 5.0
 
 
-def show_fired(book: AlertBook, *, links: bool) -> None:
+@st.fragment(run_every=LOOK_SECONDS)
+def show_fired(book: AlertBook, *, most: int, links: bool) -> None:
     """The alerts of the last days that nobody put aside; with a way to the run's curves."""
     now = time.time()
     fired = [one for one in book.fired() if not one.is_dismissed and now - one.at < SHOWN_SECONDS]
-    for alert in fired[:MAX_SHOWN]:
-        with st.container(
-            horizontal=True, vertical_alignment="center", key=f"alert_{alert.run_id}_{alert.kind}"
-        ):
+    for alert in fired[:most]:
+        said, beside = st.columns([6, 1], vertical_alignment="center")
+        with said:
             _show_one(alert)
+        with beside:
             if links:
                 st.page_link(
                     CURVES_PAGE,
@@ -39,6 +40,8 @@ def show_fired(book: AlertBook, *, links: bool) -> None:
                     st.error(error_text(error), icon=":material/error:")
                 else:
                     st.rerun()
+    if len(fired) > most:
+        st.caption(_("{count} more", count=len(fired) - most))
 
 
 def show_rules(book: AlertBook) -> None:
@@ -91,7 +94,7 @@ def _show_one(alert: FiredAlert) -> None:
         AlertAction.SAVE: _("The run was asked for a checkpoint."),
         AlertAction.STOP: _("The run was asked to save and stop."),
     }[alert.action]
-    text = f"**{plain(alert.run_name)}** · {when}  \n{said} {asked}"
+    text = f"**{plain(alert.run_name)}** · {when} · {said} {asked}"
     if alert.is_active:
         st.warning(text, icon=":material/notification_important:", width="stretch")
     else:

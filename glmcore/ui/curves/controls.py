@@ -50,36 +50,30 @@ def choose_folder(folders: Sequence[Path], state: PageState) -> int:
 
 def choose(runs: Sequence[Run], folder: int) -> Chosen:
     """Draw the widgets above the charts; what is chosen is kept and said in the address."""
-    query = st.text_input(
-        _("Find runs"),
-        key=widget_key("find"),
-        placeholder=_("words, -without, lora_rank=8, learning_rate<1e-3"),
-        icon=":material/search:",
-        type="search",
-    )
-    found = _filtered(runs, query)
-    names = {run.id: run.name for run in runs}
-    known = [one for one in st.session_state[widget_key("run")] if one in names]
-    st.session_state[widget_key("run")] = known
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = st.multiselect(
-            _("Runs"),
-            list(dict.fromkeys([*known, *(run.id for run in found)])),
-            key=widget_key("run"),
-            format_func=lambda one: names.get(one, one),
-            placeholder=plural("the latest run", "the {count} latest runs", LATEST_RUNS),
-            max_selections=MAX_SHOWN_RUNS,
-            width=420,
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with row:
+        query = st.text_input(
+            _("Find runs"),
+            key=widget_key("find"),
+            placeholder=_("words, -without, lora_rank=8, learning_rate<1e-3"),
+            icon=":material/search:",
+            type="search",
+            width="stretch",
         )
+    found = _filtered(runs, query)
+    with row:
+        chosen = _choose_runs(runs, found)
         metrics = _choose_metrics(found)
     view = _choose_view(found)
-    zoom = kept_state().zoom
-    state = keep(PageState(zoom=zoom, folder=folder, find=query, run=tuple(chosen), metric=metrics, **view))
-    shown = [run for run in runs if run.id in set(chosen)] if chosen else list(found[:LATEST_RUNS])
-    return Chosen(state, found, tuple(shown[:MAX_SHOWN_RUNS]), frozenset(names))
+    before = kept_state()  # a range of steps says nothing about epochs
+    zoom = before.zoom if (before.axis, before.folder) == (view["axis"], folder) else None
+    state = keep(PageState(zoom=zoom, folder=folder, find=query, run=chosen, metric=metrics, **view))
+    shown = [run for run in found if run.id in chosen] if chosen else found[:LATEST_RUNS]
+    return Chosen(state, found, tuple(shown[:MAX_SHOWN_RUNS]), frozenset(run.id for run in runs))
 
 
 def _filtered(runs: Sequence[Run], query: str) -> tuple[Run, ...]:
+    """The runs that fit; says how the query was understood."""
     try:
         found = tuple(run for run in runs if matches(query, run.name, run.config))
         asked = [_(note.template, **note.values) for note in explain_query(query)]
@@ -89,6 +83,23 @@ def _filtered(runs: Sequence[Run], query: str) -> tuple[Run, ...]:
     if asked:
         st.caption(plain(f"{len(found)}/{len(runs)} · {' · '.join(asked)}"))
     return found
+
+
+def _choose_runs(runs: Sequence[Run], found: Sequence[Run]) -> tuple[str, ...]:
+    names = {run.id: run.name for run in runs}
+    known = [one for one in st.session_state[widget_key("run")] if one in names]
+    st.session_state[widget_key("run")] = known
+    return tuple(
+        st.multiselect(
+            _("Runs"),
+            list(dict.fromkeys([*known, *(run.id for run in found)])),
+            key=widget_key("run"),
+            format_func=lambda one: names.get(one, one),
+            placeholder=plural("the latest run", "the {count} latest runs", LATEST_RUNS),
+            max_selections=MAX_SHOWN_RUNS,
+            width=320,
+        )
+    )
 
 
 def _choose_metrics(runs: Sequence[Run]) -> tuple[str, ...]:
@@ -102,7 +113,7 @@ def _choose_metrics(runs: Sequence[Run]) -> tuple[str, ...]:
             names,
             key=key,
             placeholder=_("loss and what goes with it"),
-            width=320,
+            width=280,
             max_selections=60,
         )
     )

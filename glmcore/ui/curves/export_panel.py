@@ -1,24 +1,38 @@
 """What is seen, and all that there is, as files."""
 
 from collections.abc import Iterable, Sequence
-from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
+from dataclasses import dataclass, field
 
 import streamlit as st
 
+from glmcore.core.errors import DataError
 from glmcore.curves.run import Run
 from glmcore.curves.views.export import iter_all_csv, iter_shown_csv
 from glmcore.curves.views.view import View
 from glmcore.ui.text import _
 
-BYTES_IN_MEMORY = 16 << 20  # a longer table waits in a file for its download
+LARGEST_TABLE = 512 << 20  # bytes; the server holds it in memory until it is fetched
 
 
-def show_export(runs: Sequence[Run], view: View) -> None:
-    """Tables are written when their button is clicked. Pictures are saved by the buttons of each chart."""
+@dataclass
+class Drawn:
+    """What a session sees now. Tables are written when they are asked for, and then of this."""
+
+    runs: Sequence[Run] = ()
+    view: View = field(default_factory=View)
+
+
+def drawn() -> Drawn:
+    kept: Drawn = st.session_state.setdefault("curves_drawn", Drawn())
+    return kept
+
+
+def show_export() -> None:
+    """Buttons for tables. Pictures are saved by the buttons of each chart."""
+    seen = drawn()
     st.download_button(
         _("CSV of what is drawn"),
-        lambda: _file(iter_shown_csv(runs, view)),
+        lambda: _bytes(iter_shown_csv(seen.runs, seen.view)),
         file_name="curves-shown.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -27,7 +41,7 @@ def show_export(runs: Sequence[Run], view: View) -> None:
     )
     st.download_button(
         _("CSV of everything"),
-        lambda: _file(iter_all_csv(runs)),
+        lambda: _bytes(iter_all_csv(seen.runs)),
         file_name="curves-all.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -39,9 +53,14 @@ def show_export(runs: Sequence[Run], view: View) -> None:
     )
 
 
-def _file(parts: Iterable[str]) -> BinaryIO:
-    file = SpooledTemporaryFile(BYTES_IN_MEMORY)  # noqa: SIM115 - whoever downloads it closes it
+def _bytes(parts: Iterable[str]) -> bytes:
+    """The table whole, as Streamlit wants it."""
+    written = bytearray()
     for part in parts:
-        file.write(part.encode("utf-8"))
-    file.seek(0)
-    return cast(BinaryIO, file)
+        written += part.encode("utf-8")
+        if len(written) > LARGEST_TABLE:
+            raise DataError(
+                "The table has more than {size} MB; `python -m glmcore curves --csv` writes it whole.",
+                size=LARGEST_TABLE >> 20,
+            )
+    return bytes(written)

@@ -1,32 +1,41 @@
 """The charts of the curves page, which are drawn again while runs go on."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
+import numpy as np
 import streamlit as st
 
 from glmcore.core.notes import Note
-from glmcore.curves.metric_names import Direction, direction_of
+from glmcore.curves.metric_names import Direction, direction_of, split_part
 from glmcore.curves.run import Run
-from glmcore.curves.views.axes import Axis, axis_title
-from glmcore.curves.views.charts import Chart, build_charts
+from glmcore.curves.views.axes import Axis, axis_title, run_start, x_values
+from glmcore.curves.views.charts import build_charts
 from glmcore.curves.views.colours import assign_colours
 from glmcore.curves.views.grouping import group_runs
 from glmcore.curves.views.metric_choice import curves_by_base, default_metrics
 from glmcore.curves.views.names import short_name
 from glmcore.curves.views.smoothing import Smoothing
 from glmcore.curves.views.view import StepMark, View
-from glmcore.ui.curve_charts.element import charts_state, show_charts
+from glmcore.ui.curve_charts.element import Picked, charts_state, show_charts
 from glmcore.ui.curves.address import PageState
 from glmcore.ui.curves.services import CurveServices
 from glmcore.ui.curves.state import keep_zoom
 from glmcore.ui.text import _
 
 CHARTS_KEY = "curves_charts"
-PICKED_KEY = "curves_picked"  # the point that was clicked last: run and step
 CHART_HEIGHT = 280
 DEFAULT_WIDTH = 600  # pixels of a chart, until the browser has said it
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A point that was clicked."""
+
+    run_id: str
+    step: float
 
 
 def view_of(state: PageState, shared: CurveServices, runs: Sequence[Run]) -> View:
@@ -63,19 +72,15 @@ def chosen_directions(state: PageState) -> tuple[tuple[str, Direction], ...]:
     return lower + tuple((name, Direction.HIGHER) for name in state.higher)
 
 
-def charts_of(
-    shared: CurveServices, all_runs: Sequence[Run], runs: Sequence[Run], state: PageState
-) -> list[Chart]:
-    """The charts of a view; colours go by all runs, so that a filter changes none."""
-    return build_charts(runs, view_of(state, shared, runs), colours_of(all_runs))
+def show_live_charts(
+    runs: Sequence[Run], view: View, colours: Mapping[str, str], state: PageState
+) -> Pick | None:
+    """Draw the charts; a new range is kept, so that its detail is sent in the same run.
 
-
-def colours_of(runs: Sequence[Run]) -> dict[str, str]:
-    return assign_colours(run.id for run in sorted(runs, key=_begun))
-
-
-def show_live_charts(charts: Sequence[Chart], state: PageState) -> None:
-    """Draw the charts; a new range is kept, so that its detail is sent in the same run."""
+    Returns:
+        The point that was clicked just now.
+    """
+    charts = build_charts(runs, view, colours)
     footnotes = {chart.id: [_(note.template, **note.values) for note in chart.footnotes] for chart in charts}
     seen = show_charts(
         charts,
@@ -88,15 +93,39 @@ def show_live_charts(charts: Sequence[Chart], state: PageState) -> None:
         footnotes=footnotes,
         on_change=_range_changed,
     )
-    if seen.picked is not None:
-        st.session_state[PICKED_KEY] = (seen.picked.run, seen.picked.x)
+    if seen.picked is None:
+        return None
+    titles = {chart.id: chart.title for chart in charts}
+    return _pick(seen.picked, titles.get(seen.picked.chart, ""), runs, state.axis)
 
 
-def show_group_legend(runs: Sequence[Run], key: str) -> None:
-    """Which colour is which value; runs without groups find theirs in the table."""
-    labels = [group.label for group in group_runs(runs, key)]
-    colours = assign_colours(labels)
-    entries = (f'<span style="color:{colours[one]}">●</span> {escape(short_name(one))}' for one in labels)
+def _pick(picked: Picked, title: str, runs: Sequence[Run], axis: Axis) -> Pick | None:
+    """The run and the step of a point, which the browser gives by its place on the axis."""
+    run = next((run for run in runs if run.id == picked.run), None)
+    if run is None:
+        return None
+    nearest: list[tuple[float, float]] = []  # distance and step, in each curve of the chart
+    for name in run.curves:
+        if short_name(split_part(name)[0]) != title:
+            continue
+        series = run.curves[name]
+        x = x_values(series, axis, run_start(run))
+        if x is not None and np.isfinite(x).any():
+            place = int(np.nanargmin(np.abs(x - picked.x)))
+            nearest.append((abs(float(x[place]) - picked.x), float(series.steps[place])))
+    return Pick(run.id, min(nearest)[1]) if nearest else None
+
+
+def group_colours(runs: Sequence[Run], key: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The colour of each value of the setting, and the same for each run."""
+    groups = group_runs(runs, key)
+    colours = assign_colours(group.label for group in groups)
+    return colours, {run.id: colours[group.label] for group in groups for run in group.runs}
+
+
+def show_group_legend(key: str, colours: Mapping[str, str]) -> None:
+    named = ((escape(short_name(name)), colour) for name, colour in colours.items())
+    entries = (f'<span style="color:{colour}">●</span> {name}' for name, colour in named)
     st.html(f"<div>{escape(short_name(key))}: {' &nbsp; '.join(entries)}</div>")
 
 
@@ -120,15 +149,6 @@ def metrics_of(runs: Sequence[Run], state: PageState, most: int = 4) -> list[str
     curves = curves_by_base(runs)
     bases = state.metric or default_metrics(runs)
     return [name for base in bases for name in sorted({name for _, name, _ in curves.get(base, ())})][:most]
-
-
-def _begun(run: Run) -> tuple[float, str]:
-    """When a run began, so that a later one never changes the colour of an earlier one."""
-    for curve in run.curves.values():
-        if len(curve):
-            begun = float(curve.times[0])
-            return (begun if begun == begun else run.status.changed_at, run.id)
-    return (run.status.changed_at, run.id)
 
 
 def _labels() -> dict[str, str]:

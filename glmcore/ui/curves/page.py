@@ -1,21 +1,21 @@
 """The curves page from top to bottom."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import streamlit as st
 
 from glmcore.core.notes import Note
 from glmcore.curves.run import Run
+from glmcore.ui.curves.address import PageState
 from glmcore.ui.curves.alerts_panel import show_fired, show_rules
 from glmcore.ui.curves.compare_panel import show_comparison
 from glmcore.ui.curves.controls import Chosen, choose, choose_folder
-from glmcore.ui.curves.export_panel import show_export
+from glmcore.ui.curves.export_panel import drawn, show_export
 from glmcore.ui.curves.findings_panel import show_findings
 from glmcore.ui.curves.live import (
-    charts_of,
-    colours_of,
     directions_of,
+    group_colours,
     metrics_of,
     show_clock,
     show_group_legend,
@@ -23,20 +23,22 @@ from glmcore.ui.curves.live import (
     show_notes,
     view_of,
 )
-from glmcore.ui.curves.remarks_panel import show_remarks
+from glmcore.ui.curves.remarks_panel import show_remarks, take_pick
 from glmcore.ui.curves.runs_table import show_table
 from glmcore.ui.curves.services import CurveServices
 from glmcore.ui.curves.state import kept_state, open_state, put
 from glmcore.ui.services import services
+from glmcore.ui.style import WIDE_STYLE
 from glmcore.ui.text import _
 
 READ_SECONDS = 1.5  # of reading before something is drawn; the rest is read behind it
 LIVE_SECONDS = 2.0
-LIVE_KEY = "curves_live"
+LIVE_KEY, TABS_KEY = "curves_live", "curves_tabs"
+MAX_ALERTS = 3  # above the curves; the first page has more
 
 
 def show() -> None:
-    st.set_page_config(layout="wide")
+    st.html(WIDE_STYLE)
     shared = services().curves
     state = open_state()
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -48,29 +50,30 @@ def show() -> None:
             persist_state="session",
             help=_("Draw again while runs go on."),
         )
-    show_fired(shared.alerts, links=False)
+    show_fired(shared.alerts, most=MAX_ALERTS, links=False)
     folder = choose_folder(shared.folders, state)
     runs, notes = _look(shared, folder)
     if not runs:
         _show_nothing(notes, folder)
         return
     chosen = choose(runs, folder)
-    is_live = any(run.status.is_live or _is_unread(run) for run in runs)
     # Without live runs it looks for new ones; not followed, it is drawn when something is changed only.
+    is_live = _is_live(runs)
     every = (LIVE_SECONDS if is_live else 5 * LIVE_SECONDS) if is_followed else None
-    st.fragment(_show_curves, run_every=every)(shared, folder, chosen)
-    _show_more(shared, runs, chosen)
+    st.fragment(_show_curves, run_every=every)(shared, folder, chosen, is_live)
+    _show_more(shared, chosen, shared.colours(folder))
 
 
 def _look(shared: CurveServices, folder: int) -> tuple[list[Run], tuple[Note, ...]]:
     library, path = shared.library(folder)
     if folder == 0 and not path.is_dir():  # no job has run yet
         return [], ()
-    return library.look([path], READ_SECONDS)
+    runs, notes = library.look([path], READ_SECONDS)
+    return shared.newest_first(folder, runs), notes
 
 
-def _show_curves(shared: CurveServices, folder: int, chosen: Chosen) -> None:
-    """Charts, table and words for the runs that were chosen, as they are now."""
+def _show_curves(shared: CurveServices, folder: int, chosen: Chosen, was_live: bool) -> None:
+    """Table, charts and words for the runs that were chosen, as they are now."""
     runs, notes = _look(shared, folder)
     now = {run.id: run for run in runs}
     state = kept_state()
@@ -78,44 +81,66 @@ def _show_curves(shared: CurveServices, folder: int, chosen: Chosen) -> None:
     found = [now[run.id] for run in chosen.found if run.id in now]
     show_clock(found)
     show_notes(notes)
-    if {
-        run.id for run in runs
-    } != chosen.ids:  # one has come or gone: the choices above are old
-        st.rerun()
+    if set(now) != chosen.ids or _is_live(runs) != was_live:
+        st.rerun()  # one has come, gone, begun or ended: the choices above are old
     if not shown:
         st.info(_("No run fits the filter."), icon=":material/filter_alt_off:")
         return
-    directions = directions_of(state, found)
-    all_colours = colours_of(runs)
-    colours = {run.id: all_colours[run.id] for run in shown}
-    selected = show_table(shared, found, metrics_of(shown, state), directions, colours)
-    if selected:
-        st.button(
-            _("Draw only the selected runs"),
-            icon=":material/visibility:",
-            on_click=lambda: put(replace(kept_state(), run=selected)),
-            key="curves_only_selected",
-        )
-    if state.group:
-        show_group_legend(shown, state.group)
-    show_live_charts(charts_of(shared, runs, shown, state), state)
+    colours, view = shared.colours(folder), view_of(state, shared, shown)
+    _show_runs(shared, found, shown, state, colours)
+    pick = show_live_charts(shown, view, colours, state)
+    drawn().runs, drawn().view = shown, view
+    if pick is not None:
+        take_pick(pick)
+        st.session_state[TABS_KEY] = _("Notes and marks")
+        st.toast(_("Step {step}: write its mark below, under “Notes and marks”.", step=f"{pick.step:g}"))
+        st.rerun()
     show_findings(shared, shown)
 
 
-def _show_more(shared: CurveServices, runs: Sequence[Run], chosen: Chosen) -> None:
+def _show_runs(
+    shared: CurveServices,
+    found: Sequence[Run],
+    shown: Sequence[Run],
+    state: PageState,
+    colours: Mapping[str, str],
+) -> None:
+    """The table, which is the legend of the charts too."""
+    legend: dict[str, str] = {}
+    if state.group:
+        legend, colours = group_colours(shown, state.group)
+    selected = show_table(
+        shared,
+        found,
+        metrics_of(shown, state),
+        directions_of(state, found),
+        {run.id: colours[run.id] for run in shown},
+    )
+    if selected and st.button(
+        _("Draw only the selected runs"),
+        icon=":material/visibility:",
+        on_click=lambda: put(replace(kept_state(), run=selected)),
+        key="curves_only_selected",
+    ):
+        st.rerun()  # the choices above are drawn outside of the fragment
+    if legend:
+        show_group_legend(state.group, legend)
+
+
+def _show_more(shared: CurveServices, chosen: Chosen, colours: Mapping[str, str]) -> None:
     names = [_("Compare"), _("Notes and marks"), _("Export"), _("Alert rules")]
-    tabs = st.tabs(names, key="curves_tabs", on_change="rerun")
-    with tabs[0]:
-        if tabs[0].open:
-            show_comparison(chosen.found, directions_of(chosen.state, chosen.found), colours_of(runs))
-    with tabs[1]:
-        if tabs[1].open:
+    comparison, remarks, export, rules = st.tabs(names, key=TABS_KEY, on_change="rerun")
+    with comparison:
+        if comparison.open:
+            show_comparison(chosen.found, directions_of(chosen.state, chosen.found), colours)
+    with remarks:
+        if remarks.open:
             show_remarks(shared, chosen.shown)
-    with tabs[2]:
-        if tabs[2].open:
-            show_export(chosen.shown, view_of(chosen.state, shared, chosen.shown))
-    with tabs[3]:
-        if tabs[3].open:
+    with export:
+        if export.open:
+            show_export()
+    with rules:
+        if rules.open:
             show_rules(shared.alerts)
 
 
@@ -134,5 +159,6 @@ def _show_nothing(notes: Sequence[Note], folder: int) -> None:
         st.info(_("No training log was found in this folder."), icon=":material/search_off:")
 
 
-def _is_unread(run: Run) -> bool:
-    return not run.curves
+def _is_live(runs: Sequence[Run]) -> bool:
+    """Whether one may soon have more to show."""
+    return any(run.status.is_live or not run.curves for run in runs)

@@ -7,24 +7,31 @@ import streamlit as st
 from glmcore.core.errors import GlmcoreError
 from glmcore.curves.remarks import MAX_MARK, MAX_NOTE
 from glmcore.curves.run import Run
-from glmcore.ui.curves.live import PICKED_KEY
+from glmcore.ui.curves.live import Pick
 from glmcore.ui.curves.services import CurveServices
 from glmcore.ui.markdown import plain
 from glmcore.ui.text import _, error_text
 
+RUN_KEY, PICK_KEY = "curves_remarks_run", "curves_pick"
+
+
+def take_pick(pick: Pick) -> None:
+    """Fill in the point that was clicked."""
+    st.session_state[PICK_KEY] = pick
+    st.session_state[RUN_KEY] = pick.run_id
+
 
 def show_remarks(shared: CurveServices, runs: Sequence[Run]) -> None:
-    """The run whose point was clicked last comes first; its step is filled in."""
     if not runs:
         return
-    picked_run, picked_x = st.session_state.get(PICKED_KEY, (None, None))
-    ids = [run.id for run in runs]
     names = {run.id: run.name for run in runs}
-    index = ids.index(picked_run) if picked_run in ids else 0
-    run_id = st.selectbox(_("Run"), ids, index=index, format_func=lambda one: names.get(one, one))
+    if st.session_state.get(RUN_KEY) not in names:
+        st.session_state[RUN_KEY] = runs[0].id
+    run_id = st.selectbox(_("Run"), list(names), key=RUN_KEY, format_func=lambda one: names.get(one, one))
+    pick: Pick | None = st.session_state.get(PICK_KEY)
     try:
         _show_note(shared, run_id)
-        _show_marks(shared, run_id, _step_at(runs[ids.index(run_id)], picked_run, picked_x))
+        _show_marks(shared, run_id, pick.step if pick and pick.run_id == run_id else None)
     except GlmcoreError as error:
         st.error(error_text(error), icon=":material/error:")
 
@@ -53,6 +60,7 @@ def _show_marks(shared: CurveServices, run_id: str, step: float | None) -> None:
                 _("Step"),
                 value=step,
                 width=160,
+                format="%g",
                 help=_("A click on a point of a chart fills it in."),
             )
             text = st.text_input(_("Mark"), max_chars=MAX_MARK, placeholder=_("What happened here"))
@@ -63,8 +71,3 @@ def _show_marks(shared: CurveServices, run_id: str, step: float | None) -> None:
             else:
                 shared.remarks.add_mark(run_id, at, text.strip())
                 st.rerun()
-
-
-def _step_at(run: Run, picked_run: str | None, x: float | None) -> float | None:
-    """The step of the point that was clicked, if it is one of this run."""
-    return x if picked_run == run.id else None

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 from glmcore.core.settings import Settings
@@ -13,6 +13,8 @@ from glmcore.curves.findings.rules import read_run
 from glmcore.curves.library import CurveLibrary
 from glmcore.curves.remarks import Remarks
 from glmcore.curves.run import Run
+from glmcore.curves.views.axes import CLOCK_FROM, run_start
+from glmcore.curves.views.colours import assign_colours
 
 KEPT_FINDINGS = 500  # runs
 FINDINGS_SECONDS = 10.0  # a live run is read in words so often at most
@@ -28,13 +30,26 @@ class CurveServices:
         self.remarks = Remarks(kept / "remarks")
         self.alerts = AlertBook(kept)
         self.watch = AlertWatch(settings.jobs_dir, self.alerts, self.libraries[0])
+        # Of each folder: run id -> when the run began, in the order in which they were first seen.
+        self._begun: tuple[dict[str, float], ...] = tuple({} for _ in self.folders)
         self._findings: OrderedDict[str, tuple[Hashable, float, list[Finding]]] = OrderedDict()
         self._lock = threading.Lock()
 
     def library(self, number: int) -> tuple[CurveLibrary, Path]:
         """A folder's library by its number; the jobs' where there is no such folder any more."""
-        number = number if number < len(self.folders) else 0
-        return self.libraries[number], self.folders[number]
+        return self.libraries[self._place(number)], self.folders[self._place(number)]
+
+    def newest_first(self, number: int, runs: Sequence[Run]) -> list[Run]:
+        begun = self._begun[self._place(number)]
+        with self._lock:
+            for at, run_id in sorted((_begun(run), run.id) for run in runs if run.id not in begun):
+                begun[run_id] = at
+            return sorted(runs, key=lambda run: begun[run.id], reverse=True)
+
+    def colours(self, number: int) -> dict[str, str]:
+        """One for each run that was ever ordered; none changes as long as the server runs."""
+        with self._lock:
+            return assign_colours(self._begun[self._place(number)])
 
     def findings(self, run: Run) -> list[Finding]:
         """The run in words; of a run that changes all the time not more often than is readable."""
@@ -54,3 +69,11 @@ class CurveServices:
 
     def close(self) -> None:
         self.watch.close()
+
+    def _place(self, number: int) -> int:
+        return number if number < len(self.folders) else 0
+
+
+def _begun(run: Run) -> float:
+    start = run_start(run)
+    return start if start is not None and start >= CLOCK_FROM else run.status.changed_at

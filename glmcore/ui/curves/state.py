@@ -65,13 +65,8 @@ def reset() -> None:
 def _write(state: PageState) -> None:
     query = {name: [value] if isinstance(value, str) else value for name, value in to_query(state).items()}
     st.session_state[WRITTEN_KEY] = query
-    for name in (*WIDGETS, "zoom"):
-        there = st.query_params.get_all(name) if name in st.query_params else None
-        wanted = query.get(name)
-        if wanted is None and there is not None:
-            del st.query_params[name]
-        elif wanted is not None and wanted != there:
-            st.query_params[name] = wanted
+    if {name: st.query_params.get_all(name) for name in st.query_params} != query:
+        st.query_params.from_dict(query)  # at once: each change is a step back for the browser
 
 
 def _for_widget(value: Any) -> Any:

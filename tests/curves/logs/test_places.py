@@ -1,4 +1,4 @@
-"""Logs that are rotated while they are read: by renaming, by copying and cutting, with inodes that come back."""
+"""Logs that are rotated while they are read: by renaming, by copying and cutting, with inodes reused."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Reading on where the last reading ended: lines that are half written, cut, replaced, vanished, in a hurry."""
+"""Reading on where the last reading ended: lines half written, logs cut, replaced, vanished, a deadline."""
 
 import os
 import time

@@ -61,6 +61,20 @@ def test_an_own_step_comes_first_and_prefixes_do_no_harm():
     assert block.metrics["learning_rate"][1].tolist() == [5e-05]
 
 
+def test_rows_that_share_a_bar_are_as_far_apart_as_their_epochs():
+    data = b"\r 10%|# | 10/100 [00:10<01:30,  1.0s/it]\n"
+    data += b"".join(b"{'loss': 2.0, 'epoch': %.1f}\n" % (number / 10) for number in range(1, 5))
+    data += b"{'eval_loss': 1.0, 'epoch': 0.4}\n"
+    assert read(TextLog(), data, range(0, len(data), 50)).steps.tolist() == [10, 20, 30, 40, 40]
+    early = (
+        b"\r  0%|# | 0/100 [00:10<01:30,  1.0s/it]\n{'loss': 2, 'epoch': 0.1}\n{'loss': 1, 'epoch': 0.2}\n"
+    )
+    assert read(TextLog(), early).steps.tolist() == [0, 1]
+    odd = b"\r 1%|# | 1/9 [00:10<01:30]\n{'loss': 2, 'epoch': 1}\n"
+    odd += b"{'loss': 1, 'epoch': inf}\n{'loss': 1, 'epoch': 1e308}\n"
+    assert all(math.isfinite(step) for step in read(TextLog(), odd).steps)
+
+
 def test_without_bars_rows_name_no_step():
     block = read(TextLog(), b"{'loss': 2, 'epoch': 0.1}\n\r{'loss': 1, 'epoch': 0.2}\n")
     assert [math.isnan(step) for step in block.steps] == [True, True]

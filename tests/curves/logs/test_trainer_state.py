@@ -9,8 +9,6 @@ from glmcore.core.errors import DataError
 from glmcore.curves.logs.trainer_state import TrainerStateFacts, parse_trainer_state
 
 STATE = {
-    "best_metric": 0.4,
-    "best_model_checkpoint": "/runs/a/checkpoint-20/",
     "global_step": 30,
     "max_steps": 100,
     "log_history": [
@@ -28,17 +26,12 @@ def test_the_history_is_read_with_its_steps():
     assert block.metrics["loss"][0].tolist() == [0, 2]
     assert block.metrics["loss"][1].tolist() == [2.5, 1.5]
     assert math.isnan(block.metrics["grad_norm"][1][0])
-    assert facts == TrainerStateFacts(global_step=30, max_steps=100, best_metric=0.4, best_step=20)
-
-
-def test_newer_versions_name_the_best_step_themselves():
-    facts = parse_trainer_state(json.dumps(STATE | {"best_global_step": 10}).encode())[1]
-    assert facts.best_step == 10
+    assert facts == TrainerStateFacts(global_step=30, max_steps=100)
 
 
 def test_facts_that_are_not_there_are_none():
     block, facts = parse_trainer_state(
-        b'\xef\xbb\xbf{"log_history": [], "max_steps": null, "best_metric": "x"}'
+        b'\xef\xbb\xbf{"log_history": [], "max_steps": null, "global_step": "x"}'
     )
     assert len(block.steps) == 0
     assert facts == TrainerStateFacts()

@@ -52,7 +52,7 @@ def test_an_address_is_short_and_readable():
         "axis": "epoch",
         "log": "1",
         "raw": "0",
-        "zoom": "10.0~200.5",
+        "zoom": "10~200.5",
     }
 
 
