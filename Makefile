@@ -25,8 +25,8 @@ dev: .venv/installed-dev        ## the same with requirements-dev.txt
 .venv/installed-dev: requirements-dev.txt .venv/installed
 	$(INSTALL) -r requirements-dev.txt && touch $@
 
-test: dev       ## the default tests, under three minutes
-	$(BIN)/python -m pytest
+test: dev       ## the default tests on two cores, under three minutes
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 test-slow: dev  ## the tests that load a real model or kill real processes
 	$(BIN)/python -m pytest -m "slow and not browser"
 test-browser: dev  ## the tests in a real browser (Debian's chromium)

@@ -5,6 +5,7 @@ Names are kept as the log has them but for a few that other programs spell diffe
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 
 STEP_KEYS = ("step", "global_step", "current_steps", "steps", "_step", "iteration", "iter", "Step")
 TIME_KEYS = ("time", "wall_time", "timestamp", "_timestamp", "Wall time", "elapsed_time")
@@ -71,6 +72,7 @@ def split_part(name: str) -> tuple[str, Part]:
     return name, Part.TRAIN
 
 
+@lru_cache(maxsize=1 << 16)  # a page asks it for every metric at every refresh
 def direction_of(name: str) -> Direction:
     """Which way is better, told by the name; NEITHER for what only describes (learning rate, memory)."""
     base, _ = split_part(name)

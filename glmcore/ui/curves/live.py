@@ -44,7 +44,7 @@ def view_of(state: PageState, shared: CurveServices, runs: Sequence[Run]) -> Vie
         StepMark(run.id, mark.step, mark.text) for run in runs for mark in shared.remarks.of(run.id).marks
     ]
     return View(
-        metrics=state.metric or None,
+        metrics=state.metric or tuple(default_metrics(runs)),
         axis=state.axis,
         smoothing=Smoothing(state.method, state.smooth),
         log_y=state.log,
@@ -144,11 +144,11 @@ def show_clock(runs: Sequence[Run]) -> None:
     st.caption(_("{count} runs, {live} of them live · looked at {now}", count=len(runs), live=live, now=now))
 
 
-def metrics_of(runs: Sequence[Run], state: PageState, most: int = 4) -> list[str]:
+def metrics_of(runs: Sequence[Run], view: View, most: int = 4) -> list[str]:
     """The metrics that the table has columns for: those of the first charts, evaluation first."""
     curves = curves_by_base(runs)
-    bases = state.metric or default_metrics(runs)
-    return [name for base in bases for name in sorted({name for _, name, _ in curves.get(base, ())})][:most]
+    names = (sorted({name for _, name, _ in curves.get(base, ())}) for base in view.metrics or ())
+    return [name for several in names for name in several][:most]
 
 
 def _labels() -> dict[str, str]:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from glmcore.core.notes import Note
 from glmcore.curves.run import Run
-from glmcore.ui.curves.address import PageState
+from glmcore.curves.views.view import View
 from glmcore.ui.curves.alerts_panel import show_fired, show_rules
 from glmcore.ui.curves.compare_panel import show_comparison
 from glmcore.ui.curves.controls import Chosen, choose, choose_folder
@@ -87,7 +87,7 @@ def _show_curves(shared: CurveServices, folder: int, chosen: Chosen, was_live: b
         st.info(_("No run fits the filter."), icon=":material/filter_alt_off:")
         return
     colours, view = shared.colours(folder), view_of(state, shared, shown)
-    _show_runs(shared, found, shown, state, colours)
+    _show_runs(shared, found, view, shown, colours)
     pick = show_live_charts(shown, view, colours, state)
     drawn().runs, drawn().view = shown, view
     if pick is not None:
@@ -101,19 +101,20 @@ def _show_curves(shared: CurveServices, folder: int, chosen: Chosen, was_live: b
 def _show_runs(
     shared: CurveServices,
     found: Sequence[Run],
+    view: View,
     shown: Sequence[Run],
-    state: PageState,
     colours: Mapping[str, str],
 ) -> None:
     """The table, which is the legend of the charts too."""
     legend: dict[str, str] = {}
-    if state.group:
-        legend, colours = group_colours(shown, state.group)
+    if view.group_by:
+        legend, colours = group_colours(shown, view.group_by)
+    metrics = metrics_of(shown, view)
     selected = show_table(
         shared,
         found,
-        metrics_of(shown, state),
-        directions_of(state, found),
+        metrics,
+        {name: view.direction(name) for name in metrics},
         {run.id: colours[run.id] for run in shown},
     )
     if selected and st.button(
@@ -123,8 +124,8 @@ def _show_runs(
         key="curves_only_selected",
     ):
         st.rerun()  # the choices above are drawn outside of the fragment
-    if legend:
-        show_group_legend(state.group, legend)
+    if view.group_by:
+        show_group_legend(view.group_by, legend)
 
 
 def _show_more(shared: CurveServices, chosen: Chosen, colours: Mapping[str, str]) -> None:
