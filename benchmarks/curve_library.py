@@ -45,7 +45,7 @@ def measure() -> Iterator[Measurement]:
         small.write_text("".join(json.dumps({"current_steps": n, "loss": 1.0}) + "\n" for n in range(2000)))
         yield _second_opening(logs, folder / "cache")
         yield _refresh(logs)
-        for kind in (written.metrics, logs):
+        for kind in (written.metrics, logs, written.events):
             yield _memory(small.parent, kind, f"{NUM_RUNS} runs of {NUM_STEPS:,} steps, {kind.name}")
         long = folder / "long" / "metrics.jsonl"
         long.parent.mkdir()

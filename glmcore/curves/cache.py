@@ -91,15 +91,24 @@ class CurveCache:
 
     def _make_room(self, newest: Path) -> None:
         """Remove the caches that were not used for longest, and what killed processes left."""
-        for path in self._folder.glob(".*.columns.*"):
-            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+        for changed_at, _, path in self._files(".*.columns.*"):
+            if time.time() - changed_at > ABANDONED_SECONDS:
                 path.unlink(missing_ok=True)
-        files = [(path.stat().st_mtime, path.stat().st_size, path) for path in self._folder.glob("*.columns")]
+        files = self._files("*.columns")
         total = sum(size for _, size, _ in files)
         for _, size, path in sorted(files):
             if total > KEEP_BYTES and path != newest:
                 path.unlink(missing_ok=True)
                 total -= size
+
+    def _files(self, pattern: str) -> list[tuple[float, int, Path]]:
+        """Time of change, size and path of files; other threads may take theirs away meanwhile."""
+        found = []
+        for path in self._folder.glob(pattern):
+            with suppress(FileNotFoundError):
+                facts = path.stat()
+                found.append((facts.st_mtime, facts.st_size, path))
+        return found
 
 
 def _packed(

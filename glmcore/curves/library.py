@@ -20,7 +20,7 @@ from glmcore.core.notes import Note
 from glmcore.curves.cache import CurveCache
 from glmcore.curves.configs import read_config
 from glmcore.curves.logs.find import Found, RunRef, find_runs
-from glmcore.curves.logs.forms import PARSERS, Form, LogRef
+from glmcore.curves.logs.forms import CHUNK_BYTES, PARSERS, Form, LogRef
 from glmcore.curves.logs.parsing import Parser, Problems
 from glmcore.curves.logs.rows import TOTAL_STEPS
 from glmcore.curves.logs.state_log import StateLog
@@ -180,7 +180,7 @@ class CurveLibrary:
 
         kept = self._cache.load(_cache_key(log)) if self._cache else None
         if kept is None:
-            return Tail(log.list_files, make_parser)
+            return Tail(log.list_files, make_parser, chunk_bytes=CHUNK_BYTES.get(log.form))
         return Tail(
             log.list_files,
             make_parser,
@@ -188,6 +188,7 @@ class CurveLibrary:
             places=kept.places,
             memory=kept.memory,
             problems=kept.problems,
+            chunk_bytes=CHUNK_BYTES.get(log.form),
         )
 
     def _keep(self, run: _OpenRun) -> None:

@@ -2,50 +2,20 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
+from glmcore.curves import library
 from glmcore.curves.run import run_id
+from glmcore.ui.curves.export_panel import DRAWN_KEY
 from glmcore.ui.curves.state import STATE_KEY, widget_key
-from tests.sources import ROOT
-from tests.ui.training_runs import write_run
+from tests.ui.curves_visit import click, jobs, open_page, said, table, two_runs
+from tests.ui.training_runs import BEGAN, write_run
 from tests.ui.visits import Server, forget_services
 
-CURVES = str(ROOT / "pages/curves.py")
-
-
-def open_page(locale: str = "en-US", **query: str | list[str]) -> AppTest:
-    at = AppTest.from_file(ROOT / "glmcore/ui/router.py", default_timeout=20)
-    at.context["locale"] = locale
-    at.run()
-    at.switch_page(CURVES)
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception and not at.error, [*at.exception, *at.error]
-    return at
-
-
-def jobs(server: Server) -> Path:
-    return server.services.settings.jobs_dir
-
-
-def table(at: AppTest) -> list[dict]:
-    return at.dataframe[0].value.to_dict("records")
-
-
-def said(at: AppTest) -> str:
-    kinds = (at.title, at.subheader, at.markdown, at.caption, at.info, at.warning, at.code)
-    return "\n".join(str(one.value).replace("\\", "") for kind in kinds for one in kind)
-
-
-@pytest.fixture
-def two_runs(server: Server) -> Server:
-    write_run(jobs(server) / "first", rate=1e-3)
-    write_run(jobs(server) / "second", rate=2e-3, seed=2)
-    return server
+__all__ = ["two_runs"]
 
 
 def test_without_runs_it_says_how_to_start_one(server: Server) -> None:
@@ -109,7 +79,7 @@ def test_a_link_names_the_runs_that_are_drawn(two_runs: Server) -> None:
 
 def test_reset_gives_the_usual_view_back(two_runs: Server) -> None:
     at = open_page(axis="epoch", log="1", clip="1")
-    next(button for button in at.button if button.label == "Reset").click().run()
+    click(at, "Reset")
     assert at.segmented_control(key=widget_key("axis")).value == "step"
     assert "axis" not in at.query_params and "log" not in at.query_params
 
@@ -130,15 +100,47 @@ def test_hostile_names_are_shown_as_text(server: Server) -> None:
     assert r"\<img src\=x" in "\n".join(str(one.value) for one in at.markdown)
 
 
-def test_a_note_and_a_mark_are_kept_for_everyone(two_runs: Server) -> None:
-    run = run_id(jobs(two_runs) / "first")
-    two_runs.services.curves.remarks.set_note(run, "the good one")
-    two_runs.services.curves.remarks.add_mark(run, 30, "rate lowered")
-    at = open_page(curves_tabs="1")
-    two_runs.services.curves.remarks.of(run)
-    assert two_runs.services.curves.remarks.of(run).note == "the good one"
-    assert [mark.text for mark in two_runs.services.curves.remarks.of(run).marks] == ["rate lowered"]
-    assert not at.exception
+def test_a_range_of_the_axis_is_forgotten_with_the_axis(two_runs: Server) -> None:
+    at = open_page(zoom="10~20")
+    assert at.session_state[STATE_KEY].zoom == (10, 20)
+    at.segmented_control(key=widget_key("axis")).set_value("epoch").run()
+    assert at.session_state[STATE_KEY].zoom is None and "zoom" not in at.query_params
+
+
+def test_runs_are_listed_newest_first_and_the_ten_latest_are_drawn(server: Server) -> None:
+    for number in range(12):
+        write_run(jobs(server) / f"run-{11 - number:02d}", steps=3, began=BEGAN + 1000 * number)
+    at = open_page()
+    assert [row["name"] for row in table(at)] == [f"run-{number:02d}" for number in range(12)]
+    assert [isinstance(row["colour"], str) for row in table(at)] == [True] * 10 + [False] * 2
+
+
+def test_a_run_that_comes_changes_no_colour_and_one_that_goes_neither(two_runs: Server, monkeypatch) -> None:
+    for name in ("FIND_SECONDS", "FIND_SHARE", "SHARED_SECONDS"):
+        monkeypatch.setattr(library, name, -1.0)
+    at = open_page()
+    before = {row["name"]: row["colour"] for row in table(at)}
+    write_run(jobs(two_runs) / "newcomer", began=BEGAN - 1e6)
+    at.run()
+    now = {row["name"]: row["colour"] for row in table(at)}
+    assert len(now) == 3 and before.items() <= now.items()
+    shutil.rmtree(jobs(two_runs) / "first")
+    at.run()
+    assert {row["name"]: row["colour"] for row in table(at)} == {
+        name: now[name] for name in ("second", "newcomer")
+    }
+
+
+def test_the_table_has_the_colours_of_the_groups(two_runs: Server) -> None:
+    write_run(jobs(two_runs) / "third", rate=1e-3, seed=3)
+    colours = {row["name"]: row["colour"] for row in table(open_page(group="learning_rate"))}
+    assert colours["first"] == colours["third"] != colours["second"]
+
+
+def test_runs_that_the_filter_leaves_out_are_not_drawn(two_runs: Server) -> None:
+    at = open_page(run=[run_id(jobs(two_runs) / name) for name in ("first", "second")], find="-first")
+    assert [row["name"] for row in table(at)] == ["second"] and "**first**" not in said(at)
+    assert [run.name for run in at.session_state[DRAWN_KEY].runs] == ["second"]
 
 
 def test_further_folders_of_logs_are_offered(server: Server, tmp_path: Path, monkeypatch) -> None:
@@ -160,17 +162,6 @@ def test_a_live_run_is_followed_and_one_that_died_is_called_lost(server: Server)
     at = open_page()
     assert {row["name"]: row["state"] for row in table(at)} == {"live": "running", "dead": "lost"}
     assert "1 of them live" in said(at)
-
-
-def test_alerts_are_shown_here_and_on_the_first_page_until_they_are_put_aside(server: Server) -> None:
-    write_run(jobs(server) / "live", pid=os.getpid(), losses={60: float("nan")})
-    fired = server.services.curves.watch.look()
-    assert [alert.kind for alert in fired] == ["nan"]
-    assert "**live**" in said(open_page()) and "NaN" in said(open_page())
-    first = AppTest.from_file(ROOT / "glmcore/ui/router.py", default_timeout=20).run()
-    assert any("live" in str(one.value) for one in first.warning)
-    first.button(key=f"dismiss_{fired[0].run_id}_nan").click().run()
-    assert not first.warning
 
 
 def test_it_speaks_chinese(two_runs: Server) -> None:

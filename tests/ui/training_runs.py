@@ -17,6 +17,7 @@ def write_run(
     seed: int = 1,
     pid: int | None = None,
     losses: dict[int, float] | None = None,
+    began: float = BEGAN,
     **config: Any,
 ) -> Path:
     """A finished run; a live one where `pid` is a process that lives.
@@ -31,11 +32,15 @@ def write_run(
         for step in range(1, steps + 1):
             loss = (losses or {}).get(step, 1 + 2 * math.exp(-step * rate * 30))
             row = {"loss": loss, "learning_rate": rate * (1 - step / steps), "epoch": step / steps}
-            row |= {"step": step, "time": BEGAN + step, "tokens_seen": 100 * step}
+            row |= {"step": step, "time": began + step, "tokens_seen": 100 * step}
             file.write(json.dumps(row) + "\n")
             if step % 20 == 0:
-                file.write(json.dumps({"eval_loss": 1.1 + 0.01 * seed, "step": step, "time": BEGAN + step}) + "\n")
+                file.write(
+                    json.dumps({"eval_loss": 1.1 + 0.01 * seed, "step": step, "time": began + step}) + "\n"
+                )
     now = time.time()
     status = {"state": "running" if pid else "finished", "pid": pid or 1, "started": now, "updated": now}
-    (folder / "status.json").write_text(json.dumps(status | {"step": steps, "total": 2 * steps if pid else steps}))
+    (folder / "status.json").write_text(
+        json.dumps(status | {"step": steps, "total": 2 * steps if pid else steps})
+    )
     return folder

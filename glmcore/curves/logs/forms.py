@@ -57,6 +57,9 @@ PARSERS: Mapping[Form, Callable[[Mapping[str, Any] | None], Parser]] = {
     Form.TEXT: TextLog,
 }
 
+# Events are taken apart by objects of Python, which weigh more than the points.
+CHUNK_BYTES: Mapping[Form, int] = {Form.EVENTS: 256 << 10}
+
 
 @dataclass(frozen=True, slots=True)
 class LogRef:

@@ -20,7 +20,7 @@ from glmcore.curves.views.colours import assign_colours
 from glmcore.curves.views.drawing import Drawing, draw
 from glmcore.curves.views.lines import Line
 from glmcore.curves.views.names import encodable, short_name
-from glmcore.curves.views.outliers import Range, bottom, y_range
+from glmcore.curves.views.outliers import PADDING, Range, bottom, y_range
 from glmcore.curves.views.traces import (
     Trace,
     best_trace,
@@ -114,8 +114,10 @@ def _layout(view: View, shown: Range | None) -> dict[str, Any]:
     y: dict[str, Any] = {"type": "log" if view.log_y else "linear"}
     if view.x_range is not None:
         x["range"] = list(view.x_range)
-    # Plotly would also count the points just outside of the range of x.
-    if shown is not None and (view.clip or view.x_range is not None):
+    # Plotly would also count the points just outside of the range of x, and would choose -1 to 1 for a
+    # constant curve.
+    is_flat = shown is not None and shown[1] - shown[0] <= 3 * PADDING * max(map(abs, shown))
+    if shown is not None and (view.clip or view.x_range is not None or is_flat):
         y["range"] = list(shown)
     return {"xaxis": x, "yaxis": y}
 

@@ -11,6 +11,7 @@ from glmcore.curves.views.export import iter_all_csv, iter_shown_csv
 from glmcore.curves.views.view import View
 from glmcore.ui.text import _
 
+DRAWN_KEY = "curves_drawn"
 LARGEST_TABLE = 512 << 20  # bytes; the server holds it in memory until it is fetched
 
 
@@ -23,7 +24,7 @@ class Drawn:
 
 
 def drawn() -> Drawn:
-    kept: Drawn = st.session_state.setdefault("curves_drawn", Drawn())
+    kept: Drawn = st.session_state.setdefault(DRAWN_KEY, Drawn())
     return kept
 
 
@@ -32,7 +33,7 @@ def show_export() -> None:
     seen = drawn()
     st.download_button(
         _("CSV of what is drawn"),
-        lambda: _bytes(iter_shown_csv(seen.runs, seen.view)),
+        lambda: file_of(iter_shown_csv(seen.runs, seen.view)),
         file_name="curves-shown.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -41,7 +42,7 @@ def show_export() -> None:
     )
     st.download_button(
         _("CSV of everything"),
-        lambda: _bytes(iter_all_csv(seen.runs)),
+        lambda: file_of(iter_all_csv(seen.runs)),
         file_name="curves-all.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -53,7 +54,7 @@ def show_export() -> None:
     )
 
 
-def _bytes(parts: Iterable[str]) -> bytes:
+def file_of(parts: Iterable[str]) -> bytes:
     """The table whole, as Streamlit wants it."""
     written = bytearray()
     for part in parts:

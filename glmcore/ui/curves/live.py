@@ -96,10 +96,10 @@ def show_live_charts(
     if seen.picked is None:
         return None
     titles = {chart.id: chart.title for chart in charts}
-    return _pick(seen.picked, titles.get(seen.picked.chart, ""), runs, state.axis)
+    return pick_of(seen.picked, titles.get(seen.picked.chart, ""), runs, state.axis)
 
 
-def _pick(picked: Picked, title: str, runs: Sequence[Run], axis: Axis) -> Pick | None:
+def pick_of(picked: Picked, title: str, runs: Sequence[Run], axis: Axis) -> Pick | None:
     """The run and the step of a point, which the browser gives by its place on the axis."""
     run = next((run for run in runs if run.id == picked.run), None)
     if run is None:

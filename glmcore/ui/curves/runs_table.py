@@ -50,6 +50,7 @@ def show_table(
         pd.DataFrame(rows),
         key="curves_table_" + str(hash(tuple(run.id for run in runs)) & 0xFFFFFF),
         hide_index=True,
+        placeholder="",
         height=min(MAX_HEIGHT, ROW_PIXELS * (len(rows) + 1) + 3),
         on_select="rerun",
         selection_mode="multi-row",

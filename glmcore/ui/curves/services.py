@@ -42,8 +42,8 @@ class CurveServices:
     def newest_first(self, number: int, runs: Sequence[Run]) -> list[Run]:
         begun = self._begun[self._place(number)]
         with self._lock:
-            for at, run_id in sorted((_begun(run), run.id) for run in runs if run.id not in begun):
-                begun[run_id] = at
+            new = {run.id: _begun(run) for run in runs if run.id not in begun}
+            begun.update(sorted(new.items(), key=lambda entry: entry[1]))
             return sorted(runs, key=lambda run: begun[run.id], reverse=True)
 
     def colours(self, number: int) -> dict[str, str]:
