@@ -151,12 +151,12 @@ def _lost_limit(drawing: Drawing) -> int:
 
 
 def _note_trace(line: Line, colour: str, marks: list[StepMark], axis: Axis) -> Trace:
-    """On the line where there is one, above the nearest point that is drawn."""
+    """On the line where there is one, at the height of the next point that is drawn."""
     steps = np.array([step_mark.step for step_mark in marks])
     points = line.points
     places = np.minimum(np.searchsorted(points.steps, steps), len(points) - 1)
     y = points.values if points.smoothed is None else points.smoothed
-    x = steps if axis is Axis.STEP else points.x[places]
+    x = steps if axis is Axis.STEP else np.interp(steps, points.steps, points.x)
     return note_trace(line, colour, x, y[places], [step_mark.text for step_mark in marks])
 
 

@@ -34,7 +34,8 @@ def show_findings(shared: CurveServices, runs: Sequence[Run]) -> None:
         if run.status.reason:
             lines.append(f":gray[{plain(run.status.reason)}]")
         title = f"**{plain(run.name)}** :gray[· {plain(run.form)}]"
-        st.markdown("  \n".join([title, *(lines or [f":gray[{_('Nothing to say yet.')}]"])]))
+        nothing = _("Nothing to say yet.")
+        st.markdown("  \n".join([title, *(lines or [f":gray[{nothing}]"])]))
     if len(runs) > MAX_RUNS:
         st.caption(_("{count} further runs are not read out here.", count=len(runs) - MAX_RUNS))
     with st.expander(_("How the rules judge"), icon=":material/rule:"):

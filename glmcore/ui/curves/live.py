@@ -23,6 +23,7 @@ from glmcore.ui.curve_charts.element import Picked, charts_state, show_charts
 from glmcore.ui.curves.address import PageState
 from glmcore.ui.curves.services import CurveServices
 from glmcore.ui.curves.state import keep_zoom
+from glmcore.ui.markdown import plain
 from glmcore.ui.text import _
 
 CHARTS_KEY = "curves_charts"
@@ -135,7 +136,7 @@ def _range_changed() -> None:
 
 def show_notes(notes: Sequence[Note]) -> None:
     for note in notes:
-        st.caption(f":material/info: {_(note.template, **note.values)}")
+        st.caption(f":material/info: {plain(_(note.template, **note.values))}")
 
 
 def show_clock(runs: Sequence[Run]) -> None:
