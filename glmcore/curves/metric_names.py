@@ -7,6 +7,8 @@ import re
 from enum import StrEnum
 from functools import lru_cache
 
+_asked_often = lru_cache(maxsize=1 << 16)  # of every metric of every run, whenever a page is drawn
+
 STEP_KEYS = ("step", "global_step", "current_steps", "steps", "_step", "iteration", "iter", "Step")
 TIME_KEYS = ("time", "wall_time", "timestamp", "_timestamp", "Wall time", "elapsed_time")
 EPOCH, TOKENS_SEEN = "epoch", "tokens_seen"
@@ -63,6 +65,7 @@ def canonical(name: str) -> str:
     return name
 
 
+@_asked_often
 def split_part(name: str) -> tuple[str, Part]:
     """What a metric measures and on which rows: `eval_loss` -> (`loss`, EVAL), `loss` -> (`loss`, TRAIN)."""
     if found := _EVALUATION.fullmatch(name):
@@ -72,7 +75,7 @@ def split_part(name: str) -> tuple[str, Part]:
     return name, Part.TRAIN
 
 
-@lru_cache(maxsize=1 << 16)  # a page asks it for every metric at every refresh
+@_asked_often
 def direction_of(name: str) -> Direction:
     """Which way is better, told by the name; NEITHER for what only describes (learning rate, memory)."""
     base, _ = split_part(name)

@@ -69,6 +69,21 @@ def test_an_address_that_makes_no_sense_shows_the_usual_view(two_runs: Server) -
     assert len(table(at)) == 2 and at.segmented_control(key=widget_key("axis")).value == "step"
 
 
+def test_an_address_that_asks_for_too_much_gets_what_there_is(
+    two_runs: Server, tmp_path, monkeypatch
+) -> None:
+    (tmp_path / "logs").mkdir()
+    monkeypatch.setenv("GLMCORE_LOG_ROOTS", str(tmp_path / "logs"))
+    forget_services()
+    for number in range(41):
+        write_run(jobs(two_runs) / f"run-{number}", steps=2)
+    ids = [run_id(path) for path in sorted(jobs(two_runs).iterdir())]
+    at = open_page(folder="9", smooth="0.999", run=ids, higher=[f"metric {n}" for n in range(50)])
+    assert len(at.multiselect(key=widget_key("run")).value) == 40
+    assert at.slider(key=widget_key("smooth")).value == 0.99
+    assert at.selectbox(key=widget_key("folder")).value == 0
+
+
 def test_a_link_names_the_runs_that_are_drawn(two_runs: Server) -> None:
     chosen = run_id(jobs(two_runs) / "second")
     at = open_page(run=chosen)

@@ -1,7 +1,6 @@
 """Which metrics the runs have, which of them belong in one chart, and which are shown when nobody chose."""
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
 from glmcore.curves.metric_names import (
     EPOCH,
@@ -19,11 +18,9 @@ _LOOKED_AT = 64  # metrics whose curves are computed to find out which are worth
 _FIRST, _LAST = ("loss",), ("learning_rate", "grad_norm")
 _NOT_SHOWN = frozenset((EPOCH, TOKENS_SEEN, *PROGRESS_KEYS))
 
-_SPEED = ("_per_second", "runtime")
+_NOT_BY_DEFAULT = ("samples_per_second", "steps_per_second", "runtime", "total_flos")  # facts of the machine
 
 CurveName = tuple[Run, str, Part]
-
-_split_part = lru_cache(maxsize=1 << 16)(split_part)  # asked for every metric of every run at every refresh
 
 
 def curves_by_base(runs: Iterable[Run]) -> dict[str, list[CurveName]]:
@@ -31,7 +28,7 @@ def curves_by_base(runs: Iterable[Run]) -> dict[str, list[CurveName]]:
     curves: dict[str, list[CurveName]] = {}
     for run in runs:
         for name in run.curves:
-            base, part = _split_part(name)
+            base, part = split_part(name)
             curves.setdefault(base, []).append((run, name, part))
     return curves
 
@@ -48,18 +45,14 @@ def default_metrics(runs: Sequence[Run]) -> list[str]:
     """
     curves = curves_by_base(runs)
     bases = [base for base in curves if base not in _NOT_SHOWN]
-    bases.sort(key=_says_little)
+    bases.sort(key=lambda base: direction_of(base) is Direction.NEITHER or base.endswith("_per_second"))
     first = [base for base in _FIRST if base in curves]
     last = [base for base in _LAST if base in curves]
     others: list[str] = []
-    for base in [base for base in bases if base not in (*first, *last)][:_LOOKED_AT]:
+    candidates = [base for base in bases if base not in (*first, *last, *_NOT_BY_DEFAULT)]
+    for base in candidates[:_LOOKED_AT]:
         if len(first) + len(others) + len(last) == MAX_DEFAULT_METRICS:
             break
         if any(len(run.curves[name]) > 1 for run, name, _ in curves[base]):
             others.append(base)
     return [*first, *others, *last] or bases[:MAX_DEFAULT_METRICS]
-
-
-def _says_little(base: str) -> bool:
-    """Whether a metric judges nothing, or only how fast a run is."""
-    return direction_of(base) is Direction.NEITHER or base.endswith(_SPEED)

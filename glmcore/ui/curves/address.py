@@ -13,6 +13,7 @@ from glmcore.curves.views.grouping import Band
 from glmcore.curves.views.smoothing import SmoothingMethod
 
 MAX_LISTED = 200  # runs or metrics in an address
+MAX_SMOOTHING = 0.99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ def _read(default: Any, texts: list[str], name: str) -> Any:
             return tuple(dict.fromkeys(texts[:MAX_LISTED]))
         if isinstance(default, float):
             value = float(last)
-            return value if 0 <= value < 1 else None
+            return min(value, MAX_SMOOTHING) if 0 <= value < 1 else None
         if isinstance(default, int):
             return max(0, int(last))
         return type(default)(last)

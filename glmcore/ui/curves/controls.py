@@ -1,6 +1,6 @@
 """What is chosen about the curves: folder, runs, metrics, axis, smoothing, scale, groups."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from glmcore.curves.views.axes import Axis, axis_title
 from glmcore.curves.views.grouping import Band
 from glmcore.curves.views.metric_choice import base_metrics
 from glmcore.curves.views.smoothing import SmoothingMethod
-from glmcore.ui.curves.address import PageState
+from glmcore.ui.curves.address import MAX_SMOOTHING, PageState
 from glmcore.ui.curves.state import keep, kept_state, reset, widget_key
 from glmcore.ui.markdown import plain
 from glmcore.ui.text import _, error_text, plural
 
 LATEST_RUNS = 10  # shown when none was chosen
-MAX_SHOWN_RUNS = 40
+MAX_SHOWN_RUNS, MAX_CHARTS, MAX_DIRECTIONS = 40, 60, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,18 @@ class Chosen:
     ids: frozenset[str]
 
 
-def choose_folder(folders: Sequence[Path], state: PageState) -> int:
+def choose_folder(folders: Sequence[Path]) -> int:
     """The folder of logs; a choice only where the settings name more than the jobs."""
     if len(folders) == 1:
         return 0
+    key = widget_key("folder")
+    if st.session_state[key] >= len(folders):  # the address is from other settings
+        st.session_state[key] = 0
     return int(
         st.selectbox(
             _("Folder of logs"),
             range(len(folders)),
-            key=widget_key("folder"),
+            key=key,
             format_func=lambda number: _("Jobs") if number == 0 else str(folders[number]),
         )
     )
@@ -87,8 +90,7 @@ def _filtered(runs: Sequence[Run], query: str) -> tuple[Run, ...]:
 
 def _choose_runs(runs: Sequence[Run], found: Sequence[Run]) -> tuple[str, ...]:
     names = {run.id: run.name for run in runs}
-    known = [one for one in st.session_state[widget_key("run")] if one in names]
-    st.session_state[widget_key("run")] = known
+    known = _only("run", names, MAX_SHOWN_RUNS)
     return tuple(
         st.multiselect(
             _("Runs"),
@@ -105,16 +107,15 @@ def _choose_runs(runs: Sequence[Run], found: Sequence[Run]) -> tuple[str, ...]:
 def _choose_metrics(runs: Sequence[Run]) -> tuple[str, ...]:
     """Names of charts: a metric and its evaluation share one."""
     names = sorted(base_metrics(runs), key=str.lower)
-    key = widget_key("metric")
-    st.session_state[key] = [name for name in st.session_state[key] if name in names]
+    _only("metric", names, MAX_CHARTS)
     return tuple(
         st.multiselect(
             _("Charts"),
             names,
-            key=key,
+            key=widget_key("metric"),
             placeholder=_("loss and what goes with it"),
             width=280,
-            max_selections=60,
+            max_selections=MAX_CHARTS,
         )
     )
 
@@ -131,7 +132,7 @@ def _choose_view(runs: Sequence[Run]) -> dict[str, Any]:
         smooth = st.slider(
             _("Smoothing"),
             0.0,
-            0.99,
+            MAX_SMOOTHING,
             step=0.01,
             key=widget_key("smooth"),
             help=_("0 draws every point as it is; the raw curve stays faintly behind the smoothed one."),
@@ -182,9 +183,22 @@ def _choose_more(runs: Sequence[Run]) -> dict[str, Any]:
         _("Band"), list(bands), key=widget_key("band"), format_func=lambda one: bands[one], horizontal=True
     )
     for name, label in (("lower", _("Lower is better")), ("higher", _("Higher is better"))):
-        key = widget_key(name)
-        st.session_state[key] = [one for one in st.session_state[key] if one in metrics]
+        _only(name, metrics, MAX_DIRECTIONS)
         chosen[name] = tuple(
-            st.multiselect(label, metrics, key=key, placeholder=_("as the name says"), max_selections=20)
+            st.multiselect(
+                label,
+                metrics,
+                key=widget_key(name),
+                placeholder=_("as the name says"),
+                max_selections=MAX_DIRECTIONS,
+            )
         )
     return chosen
+
+
+def _only(name: str, known: Collection[str], most: int) -> list[str]:
+    """What a widget may have of its value: an address may name what is gone, or too much."""
+    key = widget_key(name)
+    st.session_state[key] = [one for one in st.session_state[key] if one in known][:most]
+    kept: list[str] = st.session_state[key]
+    return kept

@@ -40,7 +40,7 @@ MAX_ALERTS = 3  # above the curves; the first page has more
 def show() -> None:
     st.html(WIDE_STYLE)
     shared = services().curves
-    state = open_state()
+    open_state()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title(_("Curves"), width="stretch")
         is_followed = st.toggle(
@@ -51,7 +51,7 @@ def show() -> None:
             help=_("Draw again while runs go on."),
         )
     show_fired(shared.alerts, most=MAX_ALERTS, links=False)
-    folder = choose_folder(shared.folders, state)
+    folder = choose_folder(shared.folders)
     runs, notes = _look(shared, folder)
     if not runs:
         _show_nothing(notes, folder)

@@ -18,6 +18,11 @@ def test_the_loss_is_first_and_learning_rate_and_gradients_are_last():
     assert base_metrics([run]) == ["grad_norm", "runtime", "accuracy", "learning_rate", "loss"]
 
 
+def test_how_fast_a_run_is_comes_after_how_good_it_is():
+    run = run_with(tokens_per_second=5, runtime=5, steps_per_second=5, memory_bytes=5, loss=5, eval_bleu=5)
+    assert default_metrics([run]) == ["loss", "bleu", "tokens_per_second", "memory_bytes"]
+
+
 def test_at_most_eight_are_chosen_of_ten_thousand():
     run = run_with(**{f"metric_{n}": 2 for n in range(10_000)}, loss=2, grad_norm=2)
     chosen = default_metrics([run])
