@@ -2,12 +2,19 @@
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from glmcore.core.settings import EMBEDDED_MODEL, Settings
 from tests.sources import ROOT
+
+
+def pytest_configure() -> None:
+    """A shell that starts the tests in the background has them ignore Ctrl+C, and the programs they start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="module")
