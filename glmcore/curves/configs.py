@@ -1,4 +1,4 @@
-"""What runs were started with, read from whatever their folders hold, flat; and a filter of runs over it.
+"""What runs were started with, read from whatever their folders hold, flat.
 
 Files of others: nothing is built from them but texts, numbers and truths, no alias is followed, and what
 cannot be read is left out.
@@ -18,9 +18,7 @@ import yaml
 
 from glmcore.curves.numbers import LONGEST_NUMBER, parse_number
 from glmcore.curves.run import ConfigValue
-from glmcore.curves.run_filter import explain_query, matches, value_text
-
-__all__ = ["differing_keys", "explain_query", "matches", "read_config"]
+from glmcore.curves.run_filter import value_text
 
 LARGEST_FILE = 1 << 20  # bytes
 MAX_KEYS = 300

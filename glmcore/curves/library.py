@@ -40,9 +40,8 @@ CACHE_AFTER_BYTES, CACHE_AFTER_PART = 1 << 20, 1 / 8
 STILL_READING = mark("Still reading: {count} MB of the log are left.")
 TOO_MANY_METRICS = mark("{count} further metrics were left out: a run may have {limit}.")
 
-_revisions = itertools.count(
-    1
-)  # of all libraries, so that a run that comes back is never taken for an old one
+# Of all libraries, so that a run that comes back is never taken for an old one.
+_revisions = itertools.count(1)
 
 
 class Log(Protocol):
@@ -75,6 +74,9 @@ class LazyCurves(Mapping[str, Series]):
         if name not in self._stitched:
             self._stitched[name] = self._tables[name].series(name)
         return self._stitched[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tables  # a Mapping would stitch the curve to find out
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tables)

@@ -13,10 +13,9 @@ from glmcore.curves.configs import (
     LONGEST_TEXT,
     MAX_KEYS,
     differing_keys,
-    explain_query,
-    matches,
     read_config,
 )
+from glmcore.curves.run_filter import explain_query, matches
 
 CONFIG = {
     "lora_rank": 8,

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from glmcore.curves import library as library_module
-from glmcore.curves.library import STILL_READING, TOO_MANY_METRICS, CurveLibrary
+from glmcore.curves.library import STILL_READING, TOO_MANY_METRICS, CurveLibrary, LazyCurves
 from glmcore.curves.logs import tail as tail_module
 from glmcore.curves.run import RunState
+from glmcore.curves.table import Block, PointTable
 from glmcore.tuning.run_folder import write_whole
 from tests.curves.event_records import losses
 
@@ -279,3 +280,11 @@ def test_a_log_without_points_is_a_run_without_curves_or_with_one(tmp_path, cont
     (run,) = library.refresh()
     assert len(run.curves) == int("NaN" in content) and not run.status.is_live
     assert all(note.text for note in run.problems)
+
+
+def test_asking_whether_a_run_has_a_metric_computes_no_curve():
+    table = PointTable()
+    table.append(Block(np.arange(3.0), np.arange(3.0), {"loss": (np.arange(3), np.ones(3))}))
+    curves = LazyCurves([table])
+    assert "loss" in curves and "other" not in curves and not curves._stitched
+    assert len(curves["loss"]) == 3
