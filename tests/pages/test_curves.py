@@ -30,6 +30,7 @@ def test_runs_are_listed_with_best_and_last_values_and_what_differs(two_runs: Se
     assert rows["first"]["state"] == "finished" and rows["first"]["step"] == 60
     assert rows["first"]["best eval_loss"] == pytest.approx(1.11)
     assert rows["first"]["best loss"] == pytest.approx(rows["first"]["last loss"])
+    assert rows["first"]["min loss"] < rows["first"]["max loss"] and "min eval_loss" in rows["first"]
     assert rows["second"]["config learning_rate"] == "0.002"
     assert "config method" not in rows["first"], "it is the same in both"
 

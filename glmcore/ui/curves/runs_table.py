@@ -12,7 +12,7 @@ from glmcore.curves.findings.finding import Severity
 from glmcore.curves.findings.rules import RULES
 from glmcore.curves.metric_names import Direction
 from glmcore.curves.run import Run, RunState
-from glmcore.curves.views.best import best_point, last_finite
+from glmcore.curves.views.best import best_point, extremes, last_finite
 from glmcore.ui.curves.services import CurveServices
 from glmcore.ui.text import _
 
@@ -89,6 +89,8 @@ def _row(
             row[f"best {name}"] = best.value if best else None
             row[f"at {name}"] = best.step if best else None
         row[f"last {name}"] = last_finite(curve) if curve is not None else None
+        least, greatest = (curve is not None and extremes(curve)) or (None, None)
+        row |= {f"min {name}": least, f"max {name}": greatest}
     row["changed"] = (
         time.strftime("%Y-%m-%d %H:%M", time.localtime(run.status.changed_at))
         if run.status.changed_at
@@ -123,6 +125,8 @@ def _columns(
         columns[f"best {name}"] = number(_("Best {metric}", metric=label), format="%.5g", width=110)
         columns[f"at {name}"] = number(_("at step"), format="%d", width=70)
         columns[f"last {name}"] = number(_("Last {metric}", metric=name), format="%.5g", width=110)
+        columns[f"min {name}"] = number(_("Min {metric}", metric=name), format="%.5g", width=110)
+        columns[f"max {name}"] = number(_("Max {metric}", metric=name), format="%.5g", width=110)
     for key in keys:
         columns[f"config {key}"] = st.column_config.TextColumn(key)
     return columns
