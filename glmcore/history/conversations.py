@@ -9,9 +9,9 @@ from sqlalchemy import Row, func, select
 
 from glmcore.core.errors import NotFoundError
 from glmcore.core.messages import GenerationParams
-from glmcore.history.database import Database
 from glmcore.history.records import Conversation
 from glmcore.history.schema import conversations
+from glmcore.storage.database import Database
 
 AUTOMATIC_TITLE_CHARS = 60
 TITLE_CHARS = 200

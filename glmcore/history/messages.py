@@ -14,9 +14,9 @@ from glmcore.core.errors import NotFoundError
 from glmcore.core.messages import AnswerFacts, GenerationParams, Role, StopReason
 from glmcore.history import servers, tree
 from glmcore.history.conversations import AUTOMATIC_TITLE_CHARS, no_conversation, one_line
-from glmcore.history.database import Database
 from glmcore.history.records import MessageState, PathEntry, StoredMessage
 from glmcore.history.schema import conversations, messages
+from glmcore.storage.database import Database
 
 _COLUMNS = [messages.c[field.name] for field in fields(StoredMessage)]
 

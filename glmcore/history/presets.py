@@ -6,9 +6,9 @@ from sqlalchemy import select
 
 from glmcore.core.errors import DataError, NotFoundError
 from glmcore.core.messages import GenerationParams
-from glmcore.history.database import Database
 from glmcore.history.records import Preset
 from glmcore.history.schema import presets
+from glmcore.storage.database import Database
 
 NAME_CHARS = 100
 

@@ -3,7 +3,7 @@
 from sqlalchemy import Column, Double, ForeignKey, Index, Integer, MetaData, Table
 
 from glmcore.core.messages import AnswerFacts, GenerationParams
-from glmcore.history.columns import JsonOf, SafeText
+from glmcore.storage.columns import JsonOf, SafeText
 
 metadata = MetaData()
 

@@ -1,10 +1,10 @@
 """The one door to the history: open a database by its URL, migrated and ready."""
 
 from glmcore.history.conversations import ConversationStore
-from glmcore.history.database import Database
 from glmcore.history.messages import MessageStore
-from glmcore.history.migrations import migrate
+from glmcore.history.migrations import LEDGER, MIGRATIONS
 from glmcore.history.presets import PresetStore
+from glmcore.storage import Database, migrate
 
 
 class HistoryStore:
@@ -29,7 +29,7 @@ def open_history(url: str) -> HistoryStore:
     """
     database = Database(url)
     try:
-        migrate(database)
+        migrate(database, MIGRATIONS, LEDGER)
     except BaseException:
         database.close()
         raise

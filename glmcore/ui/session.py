@@ -9,9 +9,12 @@ from glmcore.core.messages import LOCAL_USER
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 CHAT_PAGE = PAGES / "chat.py"
 CURVES_PAGE = PAGES / "curves.py"
+TRAINING_PAGE = PAGES / "training.py"
+COMPARE_PAGE = PAGES / "compare.py"
 OWNER = LOCAL_USER  # until sign-in exists everyone shares one history
 NOTICE_KEY = "notice"  # an error of one run that the next one says
 CONVERSATION_PARAM = "c"  # /chat?c=<conversation id>
+VIEW_PARAM, JOB_PARAM = "view", "job"  # /training?view=jobs&job=<job id>
 
 
 def open_conversation_id() -> str | None:

@@ -7,9 +7,9 @@ from sqlalchemy import Connection, create_engine, inspect, text
 
 from glmcore.core.errors import StorageError
 from glmcore.history import open_history
-from glmcore.history.database import Database
-from glmcore.history.migrations import MIGRATIONS, migrate
+from glmcore.history.migrations import LEDGER, MIGRATIONS
 from glmcore.history.schema import metadata
+from glmcore.storage import Database, migrate
 
 OWNER = "ann"
 
@@ -63,14 +63,14 @@ def test_new_database_is_made_without_a_backup(url: str, tmp_path: Path) -> None
 
 def test_older_database_is_migrated_after_a_backup_and_keeps_its_rows(url: str, tmp_path: Path) -> None:
     older = Database(url)
-    migrate(older, MIGRATIONS[:1])
+    migrate(older, MIGRATIONS[:1], LEDGER)
     older.close()
     store = open_history(url)
     talk = store.conversations.create(OWNER, model="m", title="kept")
     store.close()
     database = Database(url)
-    migrate(database, (*MIGRATIONS, add_pinned))
-    migrate(database, (*MIGRATIONS, add_pinned))
+    migrate(database, (*MIGRATIONS, add_pinned), LEDGER)
+    migrate(database, (*MIGRATIONS, add_pinned), LEDGER)
     with database.reading() as connection:
         assert connection.execute(text("SELECT id, pinned FROM conversations")).all() == [(talk.id, 0)]
         steps = connection.execute(text("SELECT version, name FROM schema_migrations ORDER BY version")).all()
@@ -88,7 +88,7 @@ def test_failing_migration_leaves_the_database_as_it_was(url: str) -> None:
     before = shape(url)
     database = Database(url)
     with pytest.raises(StorageError, match="no_such_table"):
-        migrate(database, (*MIGRATIONS, fail))
+        migrate(database, (*MIGRATIONS, fail), LEDGER)
     database.close()
     assert shape(url) == before
     open_history(url).close()
@@ -106,7 +106,7 @@ def test_without_a_backup_nothing_is_migrated(
     monkeypatch.setattr("os.replace", refuse)
     database = Database(url)
     with pytest.raises(StorageError, match=r"backup.*No space left.*nothing was migrated"):
-        migrate(database, (*MIGRATIONS, add_pinned))
+        migrate(database, (*MIGRATIONS, add_pinned), LEDGER)
     database.close()
     assert shape(url) == before
     assert backups(tmp_path) == []

@@ -3,7 +3,7 @@ import pytest
 from glmcore.core.errors import StorageError
 from glmcore.core.messages import AnswerFacts, GenerationParams
 from glmcore.history import Conversation, HistoryStore
-from glmcore.history.columns import JsonOf, storable
+from glmcore.storage.columns import JsonOf, storable
 
 OWNER = "ann"
 

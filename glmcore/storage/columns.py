@@ -57,7 +57,7 @@ class JsonOf(TypeDecorator[JsonValue]):
             return self.kind.from_dict(json.loads(value))
         except (ValueError, TypeError, KeyError, AttributeError) as fault:
             raise StorageError(
-                "The history holds a damaged {kind} ({fault}); restore a backup of the database "
+                "The database holds a damaged {kind} ({fault}); restore a backup of the database "
                 "or delete the conversation.",
                 kind=self.kind.__name__,
                 fault=fault,

@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from glmcore.core.errors import ConfigError, StorageError
-from glmcore.history import sqlite
+from glmcore.storage import sqlite
 
 
 class Database:

@@ -8,8 +8,8 @@ from sqlalchemy import event, text
 
 from glmcore.core.errors import ConfigError, GlmcoreError, StorageError
 from glmcore.history import Conversation, HistoryStore, open_history
-from glmcore.history.database import Database
 from glmcore.history.schema import messages
+from glmcore.storage.database import Database
 
 OWNER = "ann"
 
