@@ -80,8 +80,12 @@ class RunFolder:
 def write_whole(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON file: its readers see the old or the new one, never a part."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    try:
+        beside.write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def read_whole(path: Path) -> dict[str, Any]:

@@ -43,6 +43,7 @@ async def _preload() -> None:
         log.error("%s", error)  # the pages say it too
         return
     shared.curves.watch.start()
+    shared.job_runner.start()
     if shared.settings.preload:
         shared.models.start_loading(shared.settings.model)
 

@@ -1,4 +1,6 @@
-"""What all sessions share, made once per server: settings, store, models, running answers, curves."""
+"""What all sessions share, made once per server: settings, store, models, running answers, curves,
+jobs.
+"""
 
 from dataclasses import dataclass
 
@@ -8,6 +10,8 @@ from glmcore.chat.answers import AnswerRegistry
 from glmcore.chat.model_host import ModelHost
 from glmcore.core.settings import Settings, load_settings
 from glmcore.history import HistoryStore, open_history
+from glmcore.jobs.runner import JobRunner
+from glmcore.jobs.service import JobService, open_jobs
 from glmcore.ui.curves.services import CurveServices
 
 STORE_ANSWERS_SECONDS = 5.0  # how long a stopping server waits for its answers to be stored
@@ -22,13 +26,17 @@ class Services:
     models: ModelHost
     answers: AnswerRegistry
     curves: CurveServices
+    jobs: JobService
+    job_runner: JobRunner
 
     def close(self) -> None:
         """Stop and store what runs, and give everything back."""
+        self.job_runner.close()
         self.curves.close()
         self.answers.close(STORE_ANSWERS_SECONDS)
         self.models.close()
         self.history.close()
+        self.jobs.close()
 
 
 @st.cache_resource(show_spinner=False)
@@ -51,4 +59,5 @@ def services() -> Services:
         lambda request, cancelled: models.engine(request.model, cancelled, request.adapter),
         max_running=configured.max_running_answers,
     )
-    return Services(configured, history, models, answers, CurveServices(configured))
+    jobs = open_jobs(configured)
+    return Services(configured, history, models, answers, CurveServices(configured), jobs, JobRunner(jobs))

@@ -36,6 +36,15 @@ def read_values(path: Path) -> tuple[dict[str, Any], list[ConfigError]]:
         raise JobConfigError([problem]) from problem
 
 
+def parse_values(text: str, place: str) -> tuple[dict[str, Any], list[ConfigError]]:
+    """The same of a text that is no file: of an upload, or of the queue. Raises as `read_values`."""
+    try:
+        is_json = text.lstrip().startswith("{")
+        return _json_values(text, Path(place)) if is_json else _yaml_values(text, Path(place))
+    except ConfigError as problem:
+        raise JobConfigError([problem]) from problem
+
+
 def parse_yaml_value(text: str) -> Any:
     """A single value in YAML.
 

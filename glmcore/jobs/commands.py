@@ -1,0 +1,72 @@
+"""The command of a job, and the job file that it reads."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from glmcore.core.errors import GlmcoreError
+from glmcore.jobs.devices import slot_environment
+from glmcore.jobs.folder import JobFolder
+from glmcore.jobs.job import Job, JobKind
+from glmcore.tuning.job_config import JobConfig, flat_values, parse_job
+from glmcore.tuning.job_config.file_values import parse_values, read_values
+from glmcore.tuning.planning.launch import ONE, launch_command
+
+PROJECT = Path(__file__).resolve().parents[2]
+EDITED = (
+    "The job file was changed after it was queued. It runs as it was queued; the change is kept in {name}."
+)
+
+
+def queued_config(job: Job) -> JobConfig:
+    """The settings of a job, as they were queued."""
+    values, _problems = parse_values(job.config, job.id)
+    return parse_job(values, job.id).config
+
+
+def write_job_file(job: Job, folder: JobFolder) -> None:
+    """Put the job file there as it was queued; one that somebody changed meanwhile is kept beside it.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    folder.path.mkdir(parents=True, exist_ok=True)
+    if folder.job_file.is_file() and not _says_the_same(folder.job_file, job):
+        edited = folder.path / "job.edited.yaml"
+        os.replace(folder.job_file, edited)
+        with folder.log.open("a", encoding="utf-8") as log:
+            log.write(EDITED.format(name=edited.name) + "\n")
+    beside = folder.path / ".job.yaml.new"
+    beside.write_text(job.config, encoding="utf-8")
+    os.replace(beside, folder.job_file)
+
+
+def command_of(job: Job, folder: JobFolder) -> tuple[list[str], dict[str, str]]:
+    """The arguments of a job's process, and its environment beside what is there already."""
+    config = queued_config(job)
+    # Of a job for "cuda:1" the command says device=cuda: it is the only one that its process sees.
+    command, environment = launch_command(config, folder.job_file)
+    if job.kind is JobKind.PREDICT:
+        command = _predict_command(command, job, folder)
+    environment |= slot_environment(job.devices, os.environ)
+    found = os.environ.get("PYTHONPATH")
+    environment["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *([found] if found else [])])
+    return command, environment
+
+
+def _predict_command(training: Sequence[str], job: Job, folder: JobFolder) -> list[str]:
+    """One process on the device that a training would have."""
+    options = ["device=cuda"] if "device=cuda" in training else []
+    options += ["--checkpoint", str(job.options["checkpoint"])]
+    options += ["--output", str(folder.predictions), "--status", str(folder.path)]
+    options += ["--compare-base"] if job.options.get("compare_base") else []
+    return [training[0], "-m", ONE, "predict", str(folder.job_file), *options]
+
+
+def _says_the_same(path: Path, job: Job) -> bool:
+    try:
+        values, _problems = read_values(path)
+        found = parse_job(values, str(path)).config
+    except GlmcoreError:
+        return False
+    return flat_values(found) == flat_values(queued_config(job))

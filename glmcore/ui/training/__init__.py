@@ -1,0 +1,1 @@
+"""The training page: the list of jobs, one job, the form of a new one, evaluations."""
