@@ -3,7 +3,7 @@
 import itertools
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from glmcore.chat.engine import Usage
 from glmcore.core.messages import ChatRequest, GenerationParams, Message, StopReason
@@ -58,6 +58,7 @@ class FakeEngine:
     model_name = "fake"
     window = 1000
     notes: tuple[Note, ...] = ()
+    held_bytes: Mapping[str, int] = {}
 
     def __init__(self, answers=("An answer.",), *, gate: threading.Semaphore | None = None) -> None:
         self._answers, self._gate = itertools.cycle(answers), gate

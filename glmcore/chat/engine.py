@@ -3,7 +3,7 @@
 Knows nothing of torch: a remote engine or one built on another runtime fits behind the same Protocol.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,6 +51,7 @@ class ChatEngine(Protocol):
     window: int  # tokens of prompt and answer together
     default_params: GenerationParams
     notes: tuple[Note, ...]  # what a user should know about this model
+    held_bytes: Mapping[str, int]  # of this machine's memory, by device, until it is closed
 
     def submit(self, request: ChatRequest) -> TextStream:
         """Queue a request; an assistant message at the end of it is continued.

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from glmcore.chat.engine import ChatEngine
@@ -15,6 +16,7 @@ from glmcore.core.i18n import mark
 from glmcore.core.messages import ChatRequest, GenerationParams, Message
 from glmcore.core.settings import Settings
 from glmcore.models import ModelEntry, Progress, find_model, load_model
+from glmcore.models.places.holders import hold, naming_holders
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class _Resident:
         self.state = LoadState()
         self.done = threading.Event()
         self.engines: ModelEngines | None = None
+        self.holding = ExitStack()  # what others are told while it is in memory
         self.last_used = time.monotonic()
 
 
@@ -116,6 +119,7 @@ class ModelHost:
             engines.close()
             del engines
             _release_memory()
+            resident.holding.close()
             log.info("unloaded %s", name)
 
     def close(self) -> None:
@@ -140,6 +144,8 @@ class ModelHost:
                 _release_memory()  # of what was unloaded while its last answer still ended
                 entry = find_model(name, self._settings)
                 engine = self._build_with_room(entry, progress)
+                holding = hold(self._settings.home, name=entry.name, what="chat", held=engine.held_bytes)
+                resident.holding.enter_context(holding)
                 resident.engines = ModelEngines(engine, self._build_adapted, self._settings)
             resident.state = LoadState(is_ready=True)
         except GlmcoreError as error:
@@ -158,10 +164,10 @@ class ModelHost:
         while True:
             try:
                 return self._build(entry, self._settings, progress)
-            except NotEnoughMemoryError:
+            except NotEnoughMemoryError as error:
                 idle = self._longest_idle()
                 if idle is None:
-                    raise
+                    raise naming_holders(error, self._settings.home, self._settings.device) from None
                 log.info("unloading %s to make room for %s", idle, entry.name)
                 self.unload(idle)
 

@@ -1,6 +1,7 @@
 """The engine on a transformers model: batched where that is possible, one at a time where it is not."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from glmcore.chat.batching import PAGE_TOKENS, BatchedGeneration
@@ -35,13 +36,16 @@ class TransformersEngine:
         self.window: int = loaded.window
         self._queue = GenerateQueue(loaded)
         self._batched: BatchedGeneration | None = None
+        held = Counter(loaded.held_bytes)
         if loaded.can_batch and loaded.kv_bytes_per_token:
             cache_tokens = choose_cache_tokens(loaded, kv_cache_gib)
             self._batched = BatchedGeneration(
                 loaded, cache_tokens=cache_tokens, max_batch_tokens=max_batch_tokens
             )
+            held[loaded.device] += cache_tokens * loaded.kv_bytes_per_token
             # A request larger than the whole cache could never be scheduled.
             self.window = min(loaded.window, cache_tokens - PAGE_TOKENS)
+        self.held_bytes: Mapping[str, int] = held
 
     def submit(self, request: ChatRequest) -> TokenStream:
         continues = bool(request.messages) and request.messages[-1].role == "assistant"

@@ -21,15 +21,22 @@ class GlmcoreError(Exception):
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values, so that a stored error can be said in another language later."""
-        plain = {
-            name: value if isinstance(value, (str, int, float)) else str(value)
-            for name, value in self.values.items()
-        }
-        return {"template": self.template, "values": plain}
+        values = {name: _to_json(value) for name, value in self.values.items()}
+        return {"template": self.template, "values": values}
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> "GlmcoreError":
-        return cls(stored["template"], **stored["values"])
+        values = {
+            name: GlmcoreError.from_dict(value) if isinstance(value, dict) else value
+            for name, value in stored["values"].items()
+        }
+        return cls(stored["template"], **values)
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, GlmcoreError):
+        return value.to_dict()
+    return value if isinstance(value, (str, int, float)) else str(value)
 
 
 class ConfigError(GlmcoreError, ValueError):

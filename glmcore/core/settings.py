@@ -62,6 +62,10 @@ class Settings:
     allow_hub: bool = _setting(
         True, "whether a model that is not here may be fetched from the model hub by name"
     )
+    cpu_jobs: int = _setting(1, "jobs that compute on the CPU at once")
+    stop_grace_seconds: float = _setting(
+        120.0, "seconds that a job has to obey a request to stop before it is killed"
+    )
     database_url: str = _setting("", "where conversations are kept; empty means SQLite in the home folder")
     language: str = _setting("auto", "language of pages and terminal", ("auto", "en", "zh"))
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

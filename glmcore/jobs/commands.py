@@ -41,14 +41,20 @@ def write_job_file(job: Job, folder: JobFolder) -> None:
     os.replace(beside, folder.job_file)
 
 
-def command_of(job: Job, folder: JobFolder) -> tuple[list[str], dict[str, str]]:
-    """The arguments of a job's process, and its environment beside what is there already."""
+def command_of(job: Job, folder: JobFolder, cpu_jobs: int = 1) -> tuple[list[str], dict[str, str]]:
+    """The arguments of a job's process, and its environment beside what is there already.
+
+    Args:
+        cpu_jobs: how many jobs share the cores.
+    """
     config = queued_config(job)
     # Of a job for "cuda:1" the command says device=cuda: it is the only one that its process sees.
     command, environment = launch_command(config, folder.job_file)
     if job.kind is JobKind.PREDICT:
         command = _predict_command(command, job, folder)
     environment |= slot_environment(job.devices, os.environ)
+    if cpu_jobs > 1 and job.needs.kind == "cpu":
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // cpu_jobs)))
     found = os.environ.get("PYTHONPATH")
     environment["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *([found] if found else [])])
     return command, environment

@@ -90,7 +90,7 @@ class JobRunner:
         folder = self._service.folder(job.id)
         try:
             write_job_file(job, folder)
-            command, environment = command_of(job, folder)
+            command, environment = command_of(job, folder, self._service.settings.cpu_jobs)
             process = launch(folder, job.token, command, environment, Path.cwd())
         except GlmcoreError as error:
             self._end(job, JobState.FAILED, None, error.to_dict())

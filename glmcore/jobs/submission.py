@@ -101,7 +101,10 @@ def _check(request: JobRequest) -> None:
 
 def _new_job(request: JobRequest, job_id: str, folder: JobFolder, settings: Settings) -> NewJob:
     slots = list_slots(settings)
-    needs = needs_of(request.config, slots)
+    devices = request.config.devices
+    if request.kind is JobKind.PREDICT:  # in one process, whatever the training took
+        devices = replace(devices, num_processes=1)
+    needs = needs_of(replace(request.config, devices=devices), slots)
     if impossible := never_fits(needs, slots):
         raise impossible
     config = resolved(request.config, folder)

@@ -3,6 +3,7 @@
 The only place where a conversation becomes token ids and token ids become text.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -63,6 +64,15 @@ class LoadedModel:
     def template_hash(self) -> str:
         """What the prompt form makes of a fixed conversation; an adapter is tuned for one."""
         return template_hash(self.family.prompt_form, self.tokenizer)
+
+    @property
+    def held_bytes(self) -> dict[str, int]:
+        """Bytes of memory that the weights take, by device."""
+        held: Counter[str] = Counter()
+        for tensor in (*self.model.parameters(), *self.model.buffers()):
+            if not tensor.is_meta:  # on the disk, or read into a device when it is needed
+                held[str(tensor.device)] += tensor.nbytes
+        return dict(held)
 
     @property
     def as_base(self) -> Base:

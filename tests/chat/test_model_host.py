@@ -10,12 +10,18 @@ from glmcore.chat import model_host
 from glmcore.chat.model_host import ModelHost, build_transformers_engine
 from glmcore.core.errors import EngineError, ModelLoadError, NotEnoughMemoryError, NotFoundError
 from glmcore.core.settings import Settings
+from glmcore.models.places.devices import GIB
+from glmcore.models.places.holders import hold, holders
 from tests.chat.conftest import request_for, wait_until
 from tests.fakes import FakeEngine
 
 
 class Engine(FakeEngine):
     busy = 0
+
+    def __init__(self):
+        super().__init__()
+        self.held_bytes = {"cpu": 2 * GIB}
 
     def num_running(self):
         return self.busy
@@ -187,6 +193,44 @@ def test_the_longest_idle_model_makes_room_and_never_a_busy_one(host, builder, n
     assert first.is_closed
 
 
+def test_who_holds_the_memory_is_said_when_no_model_can_make_room(host, builder, names, tmp_path):
+    home = tmp_path / "home"
+    builder.room = 1
+    host.engine(names[0]).busy = 1
+    with pytest.raises(
+        NotEnoughMemoryError, match=r"^No room for b\. The chat .* there: a \(2\.0 GiB\); unload"
+    ):
+        host.engine(names[1])
+    with hold(home, name="demo", what="job", held={"cpu": GIB}):
+        with pytest.raises(NotEnoughMemoryError, match=r"there: a .*; so do jobs: demo \(1\.0 GiB\)\."):
+            host.engine(names[1])
+        host.unload(names[0])
+        builder.room = 0
+        with pytest.raises(NotEnoughMemoryError, match=r"^No room for b\. Jobs hold memory there: demo"):
+            host.engine(names[1])
+    with pytest.raises(NotEnoughMemoryError, match=r"^No room for b\.$"):
+        host.engine(names[1])
+    assert host.state(names[1]).error.values["name"] == "b"
+
+
+def test_a_model_is_known_as_a_holder_while_it_is_in_memory(host, builder, names, tmp_path):
+    home = tmp_path / "home"
+    builder.gate.clear()
+    host.start_loading(names[0])
+    assert holders(home, "auto") == []
+    builder.gate.set()
+    host.engine(names[0])
+    host.engine(names[1])
+    assert [(one.name, one.what, one.bytes) for one in holders(home, "cpu")] == [
+        ("a", "chat", 2 * GIB),
+        ("b", "chat", 2 * GIB),
+    ]
+    host.unload(names[0])
+    assert [one.name for one in holders(home, "cpu")] == ["b"]
+    host.close()
+    assert list((home / "holders").iterdir()) == []
+
+
 def test_two_models_are_loaded_one_after_the_other(host, builder, names):
     builder.gate.clear()
     host.start_loading(names[0])
@@ -213,7 +257,12 @@ def test_a_real_model_is_loaded_warmed_up_and_given_back(loaded, tmp_path):
     engine = host.engine(str(loaded.path))
     assert (engine.model_name, engine.window) == ("tiny", loaded.window)
     assert engine.num_running() == 0
+    (holder,) = holders(tmp_path, "cpu")
+    weights, cache = loaded.held_bytes["cpu"], 0.002 * GIB
+    assert weights >= loaded.weight_bytes > 0.9 * weights
+    assert 0.9 * cache < holder.bytes - weights <= cache
     host.unload(str(loaded.path))
+    assert holders(tmp_path, "cpu") == []
     with pytest.raises(EngineError, match="was unloaded"):
         engine.submit(request_for("hello"))
 

@@ -51,6 +51,12 @@ def test_every_kind_of_value_is_read_from_text() -> None:
     assert settings.model_roots == (Path("/a"), Path("/b"))
 
 
+def test_how_jobs_are_run_can_be_set() -> None:
+    settings = load_settings({"GLMCORE_CPU_JOBS": "2", "GLMCORE_STOP_GRACE_SECONDS": "7.5"})
+    assert (settings.cpu_jobs, settings.stop_grace_seconds) == (2, 7.5)
+    assert (Settings().cpu_jobs, Settings().stop_grace_seconds) == (1, 120.0)
+
+
 def test_an_empty_variable_is_as_if_unset() -> None:
     assert load_settings({"GLMCORE_MODEL": ""}).model == EMBEDDED_MODEL
 
@@ -65,6 +71,8 @@ def test_a_second_gpu_can_be_named() -> None:
         ("GLMCORE_MAX_BATCH_TOKENS", "many", "a number"),
         ("GLMCORE_MAX_BATCH_TOKENS", "0", "a whole number from 1 up"),
         ("GLMCORE_MAX_RUNNING_ANSWERS", "1.5", "a whole number from 1 up"),
+        ("GLMCORE_CPU_JOBS", "0", "a whole number from 1 up"),
+        ("GLMCORE_STOP_GRACE_SECONDS", "-1", "not negative"),
         ("GLMCORE_KV_CACHE_GIB", "-1", "not negative"),
         ("GLMCORE_KV_CACHE_GIB", "nan", "not negative"),
         ("GLMCORE_ALLOW_HUB", "maybe", "true or false"),

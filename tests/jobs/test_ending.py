@@ -74,7 +74,10 @@ def test_a_status_file_of_nonsense_says_nothing(tmp_path: Path, text: str) -> No
     assert ending_of(job(), folder, None).state is JobState.LOST
 
 
-@pytest.mark.parametrize("reason", ["text", 7, None, {"template": "half"}])
+@pytest.mark.parametrize(
+    "reason",
+    ["text", 7, None, {"template": "half"}, {"template": "{x}", "values": {}}, {"template": 1, "values": []}],
+)
 def test_a_reason_that_is_no_error_is_left_out(tmp_path: Path, reason: Any) -> None:
     folder = JobFolder(tmp_path)
     folder.status.write_text(json.dumps({"started": CLAIMED_AT, "state": "failed", "reason": reason}))

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from glmcore.core.errors import GlmcoreError
+from glmcore.core.errors import GlmcoreError, NotEnoughMemoryError
 from glmcore.core.settings import Settings
+from glmcore.models.places.holders import naming_holders
 from glmcore.models.progress import Progress
 from glmcore.tuning.data.prepared import prepare_training
 from glmcore.tuning.data.report import DataReport
@@ -56,7 +57,7 @@ def dry_run(
         memory=estimate,
         disk_bytes=checkpoint_bytes(job, estimate, steps.total, folder),
         command=shown(*launch_command(job, job_file.path, overrides)),
-        problems=_problems(job, estimate, steps, folder),
+        problems=_problems(job, estimate, steps, folder, settings.home),
     )
 
 
@@ -80,13 +81,13 @@ def _read_data(
 
 
 def _problems(
-    job: JobConfig, estimate: MemoryEstimate, steps: Steps, folder: RunFolder
+    job: JobConfig, estimate: MemoryEstimate, steps: Steps, folder: RunFolder, home: Path
 ) -> tuple[GlmcoreError, ...]:
     found: list[GlmcoreError] = []
     try:
         check_memory(estimate)
-    except GlmcoreError as problem:
-        found.append(problem)
+    except NotEnoughMemoryError as problem:
+        found.append(naming_holders(problem, home, estimate.device))
     try:
         check_disk(job, estimate, steps.total, folder)
     except GlmcoreError as problem:

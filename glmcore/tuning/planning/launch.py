@@ -6,10 +6,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from glmcore.models.places.visible import VISIBLE, gpu_name
 from glmcore.tuning.job_config.fields import JobConfig
 
 ONE, SEVERAL = "glmcore", "glmcore.tuning.run"
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def needs_launcher(job: JobConfig) -> bool:
@@ -32,7 +32,7 @@ def launch_command(
     rest = [*([str(job_path)] if job_path else []), *overrides]
     environment: dict[str, str] = {}
     if devices.device.startswith("cuda:"):  # the only one that the process sees, so that libraries agree
-        environment[VISIBLE] = _gpu_name(int(devices.device.removeprefix("cuda:")))
+        environment[VISIBLE] = gpu_name(int(devices.device.removeprefix("cuda:")), os.environ)
         rest.append("device=cuda")
     on_cpu = devices.device == "cpu"
     count = str(devices.num_processes)
@@ -62,9 +62,3 @@ def shown(argv: Sequence[str], environment: Mapping[str, str]) -> str:
     """The command as one would type it."""
     settings = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
     return " ".join([*settings, shlex.join(argv)])
-
-
-def _gpu_name(index: int) -> str:
-    """Of a GPU counted among those that this process may see."""
-    visible = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
-    return visible[index] if index < len(visible) else str(index)

@@ -7,7 +7,7 @@ one prepares the data and writes the files.
 import errno
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from glmcore.core.i18n import mark
 from glmcore.core.notes import Note
 from glmcore.core.settings import Settings
 from glmcore.models.loaded import LoadedModel
+from glmcore.models.places.holders import hold, naming_holders
 from glmcore.models.progress import Progress
 from glmcore.tuning.checkpoints import last_checkpoint, list_checkpoints
 from glmcore.tuning.data.prepared import Prepared, prepare_training
@@ -29,13 +30,14 @@ from glmcore.tuning.job_config import JobConfig, JobFile
 from glmcore.tuning.methods.choose import tune
 from glmcore.tuning.methods.tuned import TunedModel
 from glmcore.tuning.planning.disk import check_disk
-from glmcore.tuning.planning.memory import check_memory, estimate_memory, longest_row
+from glmcore.tuning.planning.memory import MemoryEstimate, check_memory, estimate_memory, longest_row
 from glmcore.tuning.planning.outline import Outline, read_outline
 from glmcore.tuning.planning.steps import count_steps
 from glmcore.tuning.probe.asking import ForgettingProbe
 from glmcore.tuning.resume import begin, check_same_data, held, output_folder
 from glmcore.tuning.run_folder import RunFolder, write_whole
 from glmcore.tuning.scores import ScoreTotals, score_pair
+from glmcore.tuning.status_file import StatusFile
 from glmcore.tuning.training.arguments import training_arguments
 from glmcore.tuning.training.base import example_builder, load_base, state_of
 from glmcore.tuning.training.batches import Padding, Rows
@@ -43,7 +45,7 @@ from glmcore.tuning.training.generation import answer_settings, text_of
 from glmcore.tuning.training.precision import base_dtype, choose_precision
 from glmcore.tuning.training.requests import LossWatch, Requests
 from glmcore.tuning.training.results import provenance, size_of
-from glmcore.tuning.training.run_log import RunLog, StatusFile
+from glmcore.tuning.training.run_log import RunLog
 from glmcore.tuning.training.trainer import TuningTrainer
 
 RESUMED = mark("Going on from the checkpoint of step {step}.")
@@ -80,13 +82,16 @@ def train(job_file: JobFile, settings: Settings, progress: Progress, say: Callab
         state.wait_for_everyone()
         status = StatusFile(folder, is_writer=state.is_main_process)
         try:
-            return _Run(job, folder, settings, progress, say, state, status).run()
+            with ExitStack() as holding:
+                return _Run(job, folder, settings, progress, say, state, status, holding).run()
         except KeyboardInterrupt:
             with suppress(OSError):
                 status.update("stopped")
             raise
         except Exception as fault:
             told = explained(fault, folder)
+            if isinstance(told, NotEnoughMemoryError):
+                told = naming_holders(told, settings.home, str(state.device))
             with suppress(OSError):  # the disk may be what is full
                 status.update("failed", reason=(told or JobError(BROKE_OFF, fault=repr(fault))).to_dict())
             if told is None or told is fault:
@@ -121,6 +126,7 @@ class _Run:
     say: Callable[[Note], None]
     state: PartialState
     status: StatusFile
+    holding: ExitStack
 
     def run(self) -> Outcome:
         job, started = self.job, time.time()
@@ -170,6 +176,10 @@ class _Run:
         estimate = estimate_memory(self.job, outline, longest_row(data.report))
         check_memory(estimate)
         check_disk(self.job, estimate, count_steps(self.job, len(data.train)).total, self.folder)
+        taken = _taken_bytes(self.job, estimate)
+        self.holding.enter_context(
+            hold(self.settings.home, name=self.folder.path.name, what="job", held=taken)
+        )
         write_whole(self.folder.data_report, data.report.to_dict())
         for note in (*outline.loaded.notes, *data.report.notes):
             self.say(note)
@@ -231,6 +241,14 @@ class _Run:
             **provenance(self.job, data.report.files, str(self.state.device)),
         }
         write_whole(self.folder.results, found)
+
+
+def _taken_bytes(job: JobConfig, estimate: MemoryEstimate) -> dict[str, int]:
+    """What all processes of a run take, by device: each has a GPU of its own, or all share one memory."""
+    count = job.devices.num_processes
+    if count == 1 or not estimate.device.startswith("cuda"):
+        return {estimate.device: estimate.total * count}
+    return {f"cuda:{number}": estimate.total for number in range(count)}
 
 
 def _scorer(
