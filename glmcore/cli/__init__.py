@@ -1,4 +1,4 @@
-"""`python -m glmcore`: chat, models, fine-tuning and the doctor in a terminal.
+"""`python -m glmcore`: chat, models, fine-tuning, its queue and the doctor in a terminal.
 
 Exit codes: 0 done, 1 the doctor or a dry run found a problem, 2 an error of the user's, 130 ended by Ctrl+C,
 143 by SIGTERM. The first of these two only asks a run in its steps to save and stop, which is 0.

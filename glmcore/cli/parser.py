@@ -7,6 +7,7 @@ from glmcore.cli.arguments import Parser, add_command, add_help
 from glmcore.cli.chat import add_chat
 from glmcore.cli.curves import add_curves
 from glmcore.cli.doctor import run_doctor
+from glmcore.cli.jobs import add_jobs
 from glmcore.cli.models import add_models
 from glmcore.cli.predict import add_predict
 from glmcore.cli.train import add_train
@@ -25,4 +26,5 @@ def build_parser(language: str) -> argparse.ArgumentParser:
     add_train(commands, language)
     add_predict(commands, language)
     add_curves(commands, language)
+    add_jobs(commands, language)
     return parser

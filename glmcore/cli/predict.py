@@ -5,15 +5,21 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glmcore.cli.arguments import Commands
 from glmcore.cli.job_command import add_job_command, shown_work
 from glmcore.cli.table import NOTHING, format_table
 from glmcore.core.i18n import mark, translate
 from glmcore.core.settings import Settings
+from glmcore.tuning.answer_watch import AnswerWatch
 from glmcore.tuning.job_config import read_job
 from glmcore.tuning.run import quiet_libraries, split_arguments, translate_note
+
+if TYPE_CHECKING:
+    from glmcore.tuning.predict import Predictions
+
+BASE = "base"  # in place of a checkpoint
 
 # A name of the results -> its title, in the order of the table.
 SCORES: Mapping[str, str] = {
@@ -41,32 +47,57 @@ def add_predict(commands: Commands, language: str) -> None:
     group.add_argument("--output", metavar="FOLDER", type=Path, help=output_help)
     compare_help = _("answer with the base model too, and show the difference")
     group.add_argument("--compare-base", action="store_true", help=compare_help)
+    status_help = _("a folder whose status.json tells how far it is, for programs that watch it")
+    group.add_argument("--status", metavar="FOLDER", type=Path, help=status_help)
 
 
 def run_predict(arguments: argparse.Namespace, settings: Settings, language: str) -> int:
-    job_file = read_job(*split_arguments(arguments.rest), needs="test_file")
-    quiet_libraries()
-    from glmcore.tuning.predict import BASE, predict
-
-    output: Path | None = arguments.output
-    with shown_work(language) as (progress, tell):
-        for note in job_file.notes:
-            tell(translate_note(note, language))
-        answer = partial(
-            predict,
-            job_file,
-            settings=settings,
-            progress=progress,
-            say=lambda note: tell(translate_note(note, language)),
-        )
-        done = [answer(arguments.checkpoint, output=output)]
-        if arguments.compare_base:
-            done.insert(0, answer(BASE, output=output))
+    watch = AnswerWatch(arguments.status, num_models=2 if _compares(arguments) else 1)
+    with watch.watching():
+        done = _answer(arguments, settings, language, watch)
+    if not watch.is_done:
+        text = translate("Stopped after {count} rows in {folder}; the same command goes on.", language)
+        print(text.format(count=done[-1].results["num_rows"], folder=done[-1].folder))
+        return 0
+    done.reverse()  # the base first
     print(_score_table([one.results for one in done], language))
     print(_how_made(done[-1].results, language))
     for one in done:
         print(translate("The answers are in {folder}.", language).format(folder=one.folder))
     return 0
+
+
+def _answer(
+    arguments: argparse.Namespace, settings: Settings, language: str, watch: AnswerWatch
+) -> "list[Predictions]":
+    """The answers of the checkpoint, then of the base where it is asked for; fewer where it was stopped."""
+    job_file = read_job(*split_arguments(arguments.rest), needs="test_file")
+    quiet_libraries()
+    from glmcore.tuning.predict import predict
+
+    done = []
+    with shown_work(language) as (progress, tell):
+        for note in job_file.notes:
+            tell(translate_note(note, language))
+        for checkpoint in (arguments.checkpoint, BASE) if _compares(arguments) else (arguments.checkpoint,):
+            one = predict(
+                job_file,
+                checkpoint,
+                settings=settings,
+                progress=progress,
+                say=lambda note: tell(translate_note(note, language)),
+                output=arguments.output,
+                watch=watch,
+            )
+            done.append(one)
+            if watch.is_asked_to_stop:
+                break
+    return done
+
+
+def _compares(arguments: argparse.Namespace) -> bool:
+    """Whether the base answers beside a checkpoint; it is not compared with itself."""
+    return bool(arguments.compare_base) and arguments.checkpoint != BASE
 
 
 def _score_table(results: Sequence[Mapping[str, Any]], language: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from glmcore.core.errors import GlmcoreError
+from glmcore.jobs.failures import read_reason
 from glmcore.jobs.folder import JobFolder
 from glmcore.jobs.job import Job, JobState
 from glmcore.tuning.run_folder import read_whole
@@ -42,18 +42,10 @@ def ending_of(job: Job, folder: JobFolder, exit_code: int | None) -> Ending:
         case "stopped" if not exit_code:
             return Ending(JobState.STOPPED)
         case "failed":
-            return Ending(JobState.FAILED, _error_in(status.get("reason")))
+            told = read_reason(status.get("reason"))
+            return Ending(JobState.FAILED, told.to_dict() if told else None)
     if job.stop is not None:
         return Ending(JobState.STOPPED)
     if exit_code is None:
         return Ending(JobState.LOST)
     return Ending(JobState.FINISHED if exit_code == 0 else JobState.FAILED)
-
-
-def _error_in(reason: Any) -> Mapping[str, Any] | None:
-    """What a run told, where it can be said again."""
-    try:
-        error = GlmcoreError.from_dict(reason)
-        return error.to_dict() if str(error) else None
-    except (TypeError, KeyError, ValueError, AttributeError, IndexError):
-        return None

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -157,7 +158,8 @@ class JobRunner:
     def _end(
         self, job: Job, state: JobState, exit_code: int | None, reason: Mapping[str, object] | None
     ) -> None:
-        summary = self._service.progress(job).to_dict()
+        # As an ended job: the time that a lost one was not there is none of its own.
+        summary = self._service.progress(replace(job, state=state, summary=None)).to_dict()
         if self._queue.end(job, state, exit_code, reason, summary):
             log.info("job %s is %s (exit code %s)", job.id, state, exit_code)
         self._asked = {asked for asked in self._asked if asked[0] != job.token}

@@ -46,7 +46,8 @@ class JobService:
         """How far a job is: of an ended one as it was kept, of others from their files."""
         if job.state.has_ended and job.summary is not None:
             return JobProgress.from_dict(dict(job.summary))
-        return self._progress.read(self.folder(job.id))
+        attempt_at = job.claimed_at if job.state.is_live else None
+        return self._progress.read(self.folder(job.id), attempt_at=attempt_at)
 
     # New jobs.
 

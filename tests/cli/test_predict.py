@@ -58,7 +58,8 @@ def asked(monkeypatch):
     """What would have been answered: checkpoint and output folder."""
     calls = []
 
-    def predict(job_file, checkpoint, *, settings, progress, say, output):
+    def predict(job_file, checkpoint, *, settings, progress, say, output, watch):
+        watch.begin(3, 3)
         calls.append((checkpoint, output))
         say(Note("{count} rows.", {"count": 3}))
         if checkpoint == "base":

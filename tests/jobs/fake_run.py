@@ -2,7 +2,7 @@
 
     python fake_run.py FOLDER STEPS SECONDS_PER_STEP [deaf | fails | silent]
 
-deaf obeys nothing but kill -9, fails ends with an error it tells, silent prepares for ever and writes nothing.
+deaf obeys nothing but kill -9, fails ends with an error it tells, silent prepares for ever.
 """
 
 import os

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from glmcore.jobs.folder import JobFolder
 from glmcore.jobs.job import Job, JobState, StopWish
 from glmcore.jobs.processes import ProcessId, find_by_token
 from glmcore.jobs.runner import JobRunner
-from glmcore.jobs.service import JobService, open_jobs
+from glmcore.jobs.service import JobService
 from glmcore.tuning.job_config import JobConfig
 from tests.sources import ROOT
 
@@ -127,23 +128,17 @@ def test_a_run_that_prepares_ends_at_once(service: JobService, runner: JobRunner
     assert service.queue.get(job.id).state is JobState.STOPPED
 
 
-@pytest.mark.parametrize("settings", [Settings(home=Path("x"), stop_grace_seconds=0.3)], ids=["short grace"])
 def test_who_obeys_nothing_is_killed_after_the_grace_time(
-    tmp_path: Path, settings: Settings, config: JobConfig, monkeypatch: pytest.MonkeyPatch
+    service: JobService, runner: JobRunner, start: Start, settings: Settings
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    service = open_jobs(settings)
-    runner = JobRunner(service)
-    job = service.submit(config, name="deaf", owner="ann")
-    command = [sys.executable, str(FAKE_RUN), str(service.folder(job.id).path), "9999", "0.1", "deaf"]
-    monkeypatch.setattr(runner_module, "command_of", lambda *_: (command, {"PYTHONPATH": str(ROOT)}))
-    runner.tick()
+    job = start("9999", "0.1", "deaf")
     until(in_steps(service, job))
     service.stop(job.id, StopWish.SAVE)
+    runner.tick()
+    assert find_by_token(job.token)  # the grace time of these tests is ten minutes
+    service.settings = replace(settings, stop_grace_seconds=0.1)
     until(ended(service, job), runner.tick)
-    found = service.queue.get(job.id)
-    service.close()
-    assert found.state is JobState.STOPPED and not find_by_token(found.token)
+    assert service.queue.get(job.id).state is JobState.STOPPED and not find_by_token(job.token)
 
 
 def test_kill_now_waits_for_nothing(service: JobService, runner: JobRunner, start: Start) -> None:

@@ -34,15 +34,17 @@ def _open_view() -> str:
     named = st.query_params.get(VIEW_PARAM, JOBS)
     view = named if named in names else JOBS
     st.session_state[SHOWN_KEY] = view
-    st.segmented_control(
-        _("View"),
-        list(names),
-        key=SHOWN_KEY,
-        format_func=names.__getitem__,
-        label_visibility="collapsed",
-        required=True,
-        on_change=_go,
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.title(_("Training"), width="stretch")
+        st.segmented_control(
+            _("View"),
+            list(names),
+            key=SHOWN_KEY,
+            format_func=names.__getitem__,
+            label_visibility="collapsed",
+            required=True,
+            on_change=_go,
+        )
     return view
 
 
