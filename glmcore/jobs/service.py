@@ -4,6 +4,7 @@ Nothing here starts a process: a job becomes a row of the queue and a folder, an
 """
 
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,8 @@ class JobService:
     def progress(self, job: Job) -> JobProgress:
         """How far a job is: of an ended one as it was kept, of others from their files."""
         if job.state.has_ended and job.summary is not None:
-            return JobProgress.from_dict(dict(job.summary))
+            with suppress(TypeError):  # of a version with other values
+                return JobProgress.from_dict(dict(job.summary))
         attempt_at = job.claimed_at if job.state.is_live else None
         return self._progress.read(self.folder(job.id), attempt_at=attempt_at)
 

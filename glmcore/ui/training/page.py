@@ -8,9 +8,9 @@ from glmcore.ui.style import WIDE_STYLE
 from glmcore.ui.text import _
 from glmcore.ui.training.evaluate import page as evaluation
 from glmcore.ui.training.jobs import job_page, table
+from glmcore.ui.training.jobs.address import EVALUATE, JOBS, NEW
 from glmcore.ui.training.new_job import page as new_job
 
-JOBS, NEW, EVALUATE = "jobs", "new", "evaluate"
 SHOWN_KEY = "training_view"
 
 
