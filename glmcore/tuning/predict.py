@@ -3,6 +3,7 @@
 Every row is written as soon as it is answered; what a killed process left is gone on from.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from accelerate import PartialState
 
-from glmcore.core.errors import ConfigError, NotFoundError
+from glmcore.core.errors import NotEnoughMemoryError, NotFoundError, StorageError
 from glmcore.core.i18n import mark
 from glmcore.core.notes import Note
 from glmcore.core.settings import Settings
@@ -21,10 +23,11 @@ from glmcore.models.adapters.folders import is_adapter
 from glmcore.models.loaded import LoadedModel
 from glmcore.models.loading import load_model
 from glmcore.models.progress import Progress
+from glmcore.tuning.answer_watch import AnswerWatch
 from glmcore.tuning.checkpoints import list_checkpoints
-from glmcore.tuning.data.prepared import prepare_test
+from glmcore.tuning.data.prepared import SETTINGS, prepare_test
 from glmcore.tuning.job_config import JobConfig, JobFile
-from glmcore.tuning.resume import output_folder
+from glmcore.tuning.resume import held, output_folder
 from glmcore.tuning.run_folder import LineFile, RunFolder, write_whole
 from glmcore.tuning.scores import RowScores, ScoreTotals, perplexity, score_pair
 from glmcore.tuning.training.base import example_builder, load_base, state_of
@@ -45,7 +48,7 @@ ROWS_FILE, RESULTS_FILE, ORIGINAL_FILE = "predictions.jsonl", "results.json", "g
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Where the answers are, and how good."""
+    """Where the answers are, and how good; where it was stopped, those so far."""
 
     folder: Path
     results: dict[str, Any]
@@ -58,38 +61,36 @@ def predict(
     progress: Progress,
     say: Callable[[Note], None],
     output: Path | None = None,
+    watch: AnswerWatch | None = None,
 ) -> Predictions:
     """Answer and score the test rows.
 
     Args:
         checkpoint: "best", "last" or a name such as "checkpoint-3000" of the job's run, "base", or a folder.
         output: where to make a folder named after the checkpoint; by default in that of the run.
+        watch: told how far it is, and asked whether to go on.
 
     Raises:
         NotFoundError: there is no such checkpoint.
-        GlmcoreError: the model, the checkpoint or the data is of no use.
+        GlmcoreError: the model, the checkpoint or the data is of no use, memory or disk is full.
     """
-    job = job_file.config
-    run = output_folder(job, job_file.path, settings)
-    found = find_checkpoint(checkpoint, run)
-    state = state_of(job)
-    loaded = _load(job, found, state, settings, progress)
-    rows, report = prepare_test(
-        job.data, example_builder(job, loaded), loaded.template_hash, run.prepared, progress
-    )
-    answers = answer_settings(loaded, job)
-    made_by = {
-        "checkpoint": str(found) if found else loaded.name,
-        "answers": answers.description,
-        "max_new_tokens": answers.max_new_tokens,
-        **provenance(job, (report,), loaded.device),
-    }
-    name = f"{found.name if found else BASE}-{_key(made_by, found)}"
-    folder = (output or run.predictions) / name
-    work = _Work(loaded, answers, job.evaluation.per_device_eval_batch_size, rows, folder, progress)
-    results = made_by | work.run(say)
-    write_whole(folder / RESULTS_FILE, results)
-    return Predictions(folder, results)
+    run = output_folder(job_file.config, job_file.path, settings)
+    work = _Work(job_file.config, run, output or run.predictions, watch or AnswerWatch(), progress, say)
+    try:
+        return work.run(find_checkpoint(checkpoint, run), settings)
+    except (MemoryError, torch.OutOfMemoryError) as fault:
+        raise NotEnoughMemoryError(
+            "Memory ran out while answering; lower per_device_eval_batch_size, max_new_tokens or num_beams. "
+            "The rows answered so far are kept."
+        ) from fault
+    except OSError as fault:
+        if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StorageError(
+            "The disk of {folder} is full; free some space and give the same command again: it goes on after "
+            "the rows answered so far.",
+            folder=output or run.predictions,
+        ) from fault
 
 
 def find_checkpoint(name: str, run: RunFolder) -> Path | None:
@@ -127,68 +128,96 @@ def _load(
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    loaded: LoadedModel
-    answers: AnswerSettings
-    batch_size: int
-    examples: "Dataset"
-    folder: Path
+    job: JobConfig
+    run_folder: RunFolder
+    output: Path
+    watch: AnswerWatch
     progress: Progress
+    say: Callable[[Note], None]
 
-    def run(self, say: Callable[[Note], None]) -> dict[str, Any]:
-        """Answer what is not answered yet; the results over all rows."""
-        lines = LineFile(self.folder / ROWS_FILE)
+    def run(self, checkpoint: Path | None, settings: Settings) -> Predictions:
+        job, state = self.job, state_of(self.job)
+        loaded = _load(job, checkpoint, state, settings, self.progress)
+        builder = example_builder(job, loaded)
+        rows, report = prepare_test(
+            job.data, builder, loaded.template_hash, self.run_folder.prepared, self.progress
+        )
+        answers = answer_settings(loaded, job)
+        made_by = {
+            "checkpoint": str(checkpoint) if checkpoint else loaded.name,
+            "answers": answers.description,
+            "max_new_tokens": answers.max_new_tokens,
+            **provenance(job, (report,), loaded.device),
+        }
+        key = _key(made_by, job, checkpoint, len(rows))
+        folder = self.output / f"{checkpoint.name if checkpoint else BASE}-{key}"
+        with held(RunFolder(folder)):
+            results = made_by | self._answer(loaded, answers, rows, folder)
+            if results["num_rows"] == len(rows):
+                write_whole(folder / RESULTS_FILE, results)
+        return Predictions(folder, results)
+
+    def _answer(
+        self, loaded: LoadedModel, answers: AnswerSettings, examples: "Dataset", folder: Path
+    ) -> dict[str, Any]:
+        """Answer what is not answered yet; the results over the rows that are, all unless it is stopped."""
+        lines = LineFile(folder / ROWS_FILE)
         totals, loss, num_tokens = ScoreTotals(), 0.0, 0
-        for row in read_predictions(self.folder):
+        for row in read_predictions(folder):
             scores = RowScores.from_dict(row["scores"])
             totals.add(scores, row["predict"], row["labels"])
             loss, num_tokens = loss + row["loss"] * row["num_tokens"], num_tokens + row["num_tokens"]
-        done = totals.num_rows
-        if done > len(self.examples):
-            raise ConfigError(
-                "{path} holds {found} answers, but the test data has {expected} rows; name another folder.",
-                path=self.folder,
-                found=done,
-                expected=len(self.examples),
-            )
+        done, all_rows = totals.num_rows, len(examples)
         if done:
-            say(Note(GONE_ON, {"count": done, "all": len(self.examples)}))
-        for row in self._answer_from(done):
-            scores = score_pair(row["predict"], row["labels"])
-            lines.append({**row, "scores": scores.to_dict()})
-            totals.add(scores, row["predict"], row["labels"])
-            loss, num_tokens = loss + row["loss"] * row["num_tokens"], num_tokens + row["num_tokens"]
-            self.progress(ANSWERING, totals.num_rows / len(self.examples))
+            self.say(Note(GONE_ON, {"count": done, "all": all_rows}))
+        self.watch.begin(done, all_rows)
+        for batch in _answer_from(done, loaded, answers, examples, self.job):
+            for row in batch:
+                scores = score_pair(row["predict"], row["labels"])
+                lines.append({**row, "scores": scores.to_dict()})
+                totals.add(scores, row["predict"], row["labels"])
+                loss, num_tokens = loss + row["loss"] * row["num_tokens"], num_tokens + row["num_tokens"]
+            self.watch.add(len(batch))
+            self.progress(ANSWERING, totals.num_rows / all_rows)
+            if self.watch.is_asked_to_stop:
+                break
         lines.close()
-        self._write_original_form()
+        _write_original_form(folder)
         mean_loss = loss / num_tokens if num_tokens else math.nan
         return {**totals.to_dict(), "loss": mean_loss, "perplexity": perplexity(mean_loss)}
 
-    def _answer_from(self, start: int) -> Iterator[dict[str, Any]]:
-        rows, padding = Rows(self.examples, with_prompts=True), Padding(self.answers.pad_id)
-        for begin in range(start, len(rows), self.batch_size):
-            numbers = range(begin, min(begin + self.batch_size, len(rows)))
-            batch = padding([rows[number] for number in numbers])
-            sums, counts = answer_losses(self.loaded.model, batch)
-            ids = generate_answers(self.loaded.model, batch["prompt_ids"], batch["prompt_mask"], self.answers)
-            for number, answer, total, count in zip(
-                numbers, ids.tolist(), sums.tolist(), counts.tolist(), strict=True
-            ):
-                example = self.examples[number]
-                yield {
-                    "row": example["number"],
-                    "prompt": example["prompt"],
-                    "labels": example["answer"],
-                    "predict": text_of(self.loaded, answer),
-                    "loss": total / count,
-                    "num_tokens": count,
-                }
 
-    def _write_original_form(self) -> None:
-        """`generated_predictions.txt` as the scripts of 2023 wrote it."""
-        with (self.folder / ORIGINAL_FILE).open("w", encoding="utf-8") as file:
-            for row in read_predictions(self.folder):
-                kept = {"labels": row["labels"], "predict": row["predict"]}
-                file.write(json.dumps(kept, ensure_ascii=False) + "\n")
+def _answer_from(
+    start: int, loaded: LoadedModel, answers: AnswerSettings, examples: "Dataset", job: JobConfig
+) -> Iterator[list[dict[str, Any]]]:
+    """Batches of answered rows."""
+    rows, padding = Rows(examples, with_prompts=True), Padding(answers.pad_id)
+    batch_size = job.evaluation.per_device_eval_batch_size
+    for begin in range(start, len(rows), batch_size):
+        numbers = range(begin, min(begin + batch_size, len(rows)))
+        batch = padding([rows[number] for number in numbers])
+        sums, counts = answer_losses(loaded.model, batch)
+        ids = generate_answers(loaded.model, batch["prompt_ids"], batch["prompt_mask"], answers)
+        found = zip(numbers, ids.tolist(), sums.tolist(), counts.tolist(), strict=True)
+        yield [
+            {
+                "row": examples[number]["number"],
+                "prompt": examples[number]["prompt"],
+                "labels": examples[number]["answer"],
+                "predict": text_of(loaded, answer),
+                "loss": total / count,
+                "num_tokens": count,
+            }
+            for number, answer, total, count in found
+        ]
+
+
+def _write_original_form(folder: Path) -> None:
+    """`generated_predictions.txt` as the scripts of 2023 wrote it."""
+    with (folder / ORIGINAL_FILE).open("w", encoding="utf-8") as file:
+        for row in read_predictions(folder):
+            kept = {"labels": row["labels"], "predict": row["predict"]}
+            file.write(json.dumps(kept, ensure_ascii=False) + "\n")
 
 
 def read_predictions(folder: Path) -> Iterator[dict[str, Any]]:
@@ -199,9 +228,11 @@ def read_predictions(folder: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def _key(made_by: dict[str, Any], checkpoint: Path | None) -> str:
-    """What tells answers made in one way from those made in another."""
+def _key(made_by: dict[str, Any], job: JobConfig, checkpoint: Path | None, num_rows: int) -> str:
+    """What tells answers made in one way from those made in another, or to other rows."""
     marker = checkpoint / "complete.json" if checkpoint else None
     when = marker.read_text(encoding="utf-8") if marker and marker.is_file() else ""
-    told = [made_by["checkpoint"], made_by["answers"], made_by["max_new_tokens"], made_by["data"], when]
+    told = [made_by[name] for name in ("checkpoint", "answers", "max_new_tokens", "data")]
+    told += [when, num_rows, job.model.quantization_bits, job.training.precision]
+    told += [getattr(job.data, name) for name in SETTINGS]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:8]

@@ -1,16 +1,19 @@
 """Test rows answered and scored with a checkpoint or the base, row by row, and gone on with."""
 
+import errno
 import json
 import shutil
 
 import pytest
 import torch
 
-from glmcore.core.errors import ConfigError, DataError, NotFoundError
+from glmcore.core.errors import DataError, JobError, NotEnoughMemoryError, NotFoundError, StorageError
 from glmcore.core.messages import Message
 from glmcore.core.settings import Settings
 from glmcore.models import load_model
+from glmcore.tuning.answer_watch import AnswerWatch
 from glmcore.tuning.predict import find_checkpoint, predict, read_predictions
+from glmcore.tuning.resume import held
 from glmcore.tuning.run_folder import RunFolder
 from tests.tuning.cases import slow_but
 from tests.tuning.running import (
@@ -49,14 +52,13 @@ def run_of(tmp_path_factory):
 def answered(tmp_path):
     """Predictions of a run's checkpoint in a folder of this test; `said` collects the notes."""
 
-    def ask(folder, base, method, name, output=None, said=None, **values):
+    def ask(folder, base, method, name, output=None, said=None, watch=None, **values):
         values = {"test_file": folder / "test.jsonl", "max_new_tokens": 5} | values
         job = job_file(folder, base, method, "test_file", **values)
         notes = [] if said is None else said
         settings = Settings(home=tmp_path / "home", allow_hub=False)
-        return predict(
-            job, name, settings, lambda stage, share: None, notes.append, output or tmp_path / "out"
-        )
+        output = output or tmp_path / "out"
+        return predict(job, name, settings, lambda stage, share: None, notes.append, output, watch)
 
     return ask
 
@@ -166,11 +168,60 @@ def test_a_finished_prediction_asks_nothing_again(run_of, answered, monkeypatch)
     assert answered(folder, "llama", "lora", "last").results == first.results
 
 
-def test_answers_to_other_data_are_not_taken_for_these(run_of, answered, tmp_path):
+@pytest.mark.parametrize("values", [{"max_predict_samples": 2}, {"source_prefix": "q: "}])
+def test_answers_to_other_rows_are_not_taken_for_these(values, run_of, answered):
     folder = run_of("llama", "lora")
-    answered(folder, "llama", "lora", "last")
-    with pytest.raises(ConfigError, match="holds 5 answers, but the test data has 2 rows"):
-        answered(folder, "llama", "lora", "last", max_predict_samples=2)
+    first = answered(folder, "llama", "lora", "last")
+    other = answered(folder, "llama", "lora", "last", **values)
+    assert other.folder != first.folder
+    assert len(list(read_predictions(other.folder))) == values.get("max_predict_samples", 5)
+    assert len(list(read_predictions(first.folder))) == 5
+
+
+def test_a_prediction_is_watched_stopped_and_gone_on_with(run_of, answered, tmp_path):
+    folder = run_of("llama", "lora")
+    whole = answered(folder, "llama", "lora", "last", tmp_path / "whole")
+
+    class Impatient(AnswerWatch):
+        def add(self, count):
+            super().add(count)
+            self.is_asked_to_stop = True
+
+    def parts(watch):
+        with watch.watching():
+            made = answered(folder, "llama", "lora", "last", watch=watch, per_device_eval_batch_size=2)
+        told = read_json(tmp_path / "status" / "status.json")
+        return made, (told["state"], told["step"], told["total"])
+
+    stopped, told = parts(Impatient(tmp_path / "status"))
+    assert told == ("stopped", 2, 5)
+    assert stopped.results["num_rows"] == 2 and not (stopped.folder / "results.json").exists()
+    made, told = parts(AnswerWatch(tmp_path / "status"))
+    assert told == ("finished", 5, 5)
+    same = ("bleu-4", "rouge-l", "loss", "num_rows")
+    assert [made.results[name] for name in same] == pytest.approx([whole.results[name] for name in same])
+
+
+def test_two_processes_do_not_answer_into_one_folder(run_of, answered):
+    made = answered(folder := run_of("llama", "lora"), "llama", "lora", "last")
+    with held(RunFolder(made.folder)), pytest.raises(JobError, match="in use"):
+        answered(folder, "llama", "lora", "last")
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), NotEnoughMemoryError),
+        (OSError(errno.ENOSPC, "No space left on device"), StorageError),
+    ],
+)
+def test_what_ran_out_is_said_in_a_sentence(fault, kind, run_of, answered, monkeypatch):
+    def fail(*_, **__):
+        raise fault
+
+    monkeypatch.setattr("glmcore.tuning.predict.generate_answers", fail)
+    with pytest.raises(kind):
+        answered(run_of("llama", "lora"), "llama", "lora", "last")
 
 
 def test_each_way_of_answering_has_a_folder_of_its_own(run_of, tmp_path):

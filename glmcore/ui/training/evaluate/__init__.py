@@ -1,0 +1,1 @@
+"""Evaluate: a checkpoint or the base answers the rows of a file, and both are compared row by row."""
