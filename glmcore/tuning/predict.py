@@ -22,6 +22,7 @@ from glmcore.core.settings import Settings
 from glmcore.models.adapters.folders import is_adapter
 from glmcore.models.loaded import LoadedModel
 from glmcore.models.loading import load_model
+from glmcore.models.places.holders import hold, naming_holders
 from glmcore.models.progress import Progress
 from glmcore.tuning.answer_watch import AnswerWatch
 from glmcore.tuning.checkpoints import list_checkpoints
@@ -78,11 +79,14 @@ def predict(
     work = _Work(job_file.config, run, output or run.predictions, watch or AnswerWatch(), progress, say)
     try:
         return work.run(find_checkpoint(checkpoint, run), settings)
+    except NotEnoughMemoryError as error:  # of the load
+        raise naming_holders(error, settings.home, job_file.config.devices.device) from error
     except (MemoryError, torch.OutOfMemoryError) as fault:
-        raise NotEnoughMemoryError(
+        told = NotEnoughMemoryError(
             "Memory ran out while answering; lower per_device_eval_batch_size, max_new_tokens or num_beams. "
             "The rows answered so far are kept."
-        ) from fault
+        )
+        raise naming_holders(told, settings.home, job_file.config.devices.device) from fault
     except OSError as fault:
         if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -151,7 +155,8 @@ class _Work:
         }
         key = _key(made_by, job, checkpoint, len(rows))
         folder = self.output / f"{checkpoint.name if checkpoint else BASE}-{key}"
-        with held(RunFolder(folder)):
+        holding = hold(settings.home, name=self.run_folder.path.name, what="job", held=loaded.held_bytes)
+        with held(RunFolder(folder)), holding:
             results = made_by | self._answer(loaded, answers, rows, folder)
             if results["num_rows"] == len(rows):
                 write_whole(folder / RESULTS_FILE, results)

@@ -1,21 +1,36 @@
-"""The adapter picker beside the model's: shown where there is something to pick."""
+"""The adapter picker beside the model's: shown where there is something to pick. And how other pages pick."""
+
+import re
+from pathlib import Path
+from typing import NoReturn
 
 import streamlit as st
 
-from glmcore.core.errors import GlmcoreError
-from glmcore.models import find_model
-from glmcore.models.adapters.folders import AdapterEntry, adapters_for, find_adapter
+from glmcore.core.errors import GlmcoreError, NotFoundError
+from glmcore.core.settings import Settings
+from glmcore.models import find_model, list_models
+from glmcore.models.adapters.folders import (
+    AdapterEntry,
+    adapters_for,
+    find_adapter,
+    is_tuned_model,
+    list_adapters,
+)
+from glmcore.ui.model_panel import MODEL_KEY, OTHER_MODEL_KEY
 from glmcore.ui.services import Services
+from glmcore.ui.session import CHAT_PAGE
 from glmcore.ui.text import _, error_text
 
 ADAPTER_KEY = "adapter"
 NONE = ""  # the choice of no adapter
 METHODS = {"lora": "LoRA", "prefix_tuning": "Prefix tuning", "ptuning_v2": "P-tuning v2"}  # everywhere so
 
+_OF_JOB = re.compile(r"(?:.*/)?jobs/([^/]+)/checkpoints/([^/]+)")
+
 
 def pick_adapter(services: Services, model: str, preferred: str | None) -> str | None:
     """The chosen adapter. `preferred` is the open conversation's; offered even when it has gone."""
-    fitting = {entry.name: entry for entry in _fitting(services, model)}
+    fitting = fitting_adapters(services, model)
     names = [NONE, *fitting]
     if preferred and preferred not in names:
         names.append(preferred)
@@ -23,18 +38,11 @@ def pick_adapter(services: Services, model: str, preferred: str | None) -> str |
         st.session_state[ADAPTER_KEY] = NONE
     if names == [NONE]:
         return None
-
-    def label(name: str) -> str:
-        if name == NONE:
-            return _("No adapter")
-        method = [METHODS.get(fitting[name].method, fitting[name].method)] if name in fitting else []
-        return " · ".join([short_name(name, model), *method])
-
     st.selectbox(
         _("Adapter"),
         names,
         key=ADAPTER_KEY,
-        format_func=label,
+        format_func=lambda name: adapter_label(name, model, fitting) if name else _("No adapter"),
         label_visibility="collapsed",
         persist_state="session",
     )
@@ -51,14 +59,60 @@ def show_missing(services: Services, adapter: str | None) -> None:
         st.warning(error_text(error), icon=":material/warning:")
 
 
-def short_name(adapter: str, model: str) -> str:
-    """The name without the model's folder, in which its adapters often lie."""
-    return adapter.removeprefix(f"{model}/")
+def use_in_chat(services: Services, base_model: str, checkpoint: Path) -> NoReturn:
+    """Open a new chat with a job's checkpoint.
+
+    Raises:
+        NotFoundError: it is not there any more, or not finished.
+    """
+    model, adapter = what_to_load(services.settings, base_model, checkpoint)
+    st.session_state[MODEL_KEY] = st.session_state[OTHER_MODEL_KEY] = model
+    st.session_state[ADAPTER_KEY] = adapter or NONE
+    services.models.start_loading(model)
+    st.switch_page(CHAT_PAGE)
 
 
-def _fitting(services: Services, model: str) -> list[AdapterEntry]:
+def what_to_load(settings: Settings, base_model: str, checkpoint: Path) -> tuple[str, str | None]:
+    """The model and the adapter that a checkpoint means; a model alone where all its weights were tuned.
+
+    Raises:
+        NotFoundError: it is not there any more, or not finished.
+    """
+    path = checkpoint.absolute()
+    for entry in list_adapters(settings):
+        if entry.path.absolute() == path:
+            return listed_model(settings, base_model), entry.name
+    if is_tuned_model(path):
+        return str(path), None
+    raise NotFoundError(
+        "There is no finished checkpoint {name} (any more); choose another one of its job.",
+        name=short_name(checkpoint.as_posix()),
+    )
+
+
+def listed_model(settings: Settings, base_model: str) -> str:
+    """The name under which the pickers list a model; a job may name it by its path."""
+    path = Path(base_model).absolute()
+    entries = list_models(settings)
+    return next((entry.name for entry in entries if entry.path and entry.path.absolute() == path), base_model)
+
+
+def fitting_adapters(services: Services, model: str) -> dict[str, AdapterEntry]:
+    """The adapters that may fit a model, by name; none where the model has gone, which loading says."""
     try:
         family = find_model(model, services.settings).family
-    except GlmcoreError:  # the model has gone; loading it says so
-        return []
-    return adapters_for(model, family, services.settings)
+    except GlmcoreError:
+        return {}
+    return {entry.name: entry for entry in adapters_for(model, family, services.settings)}
+
+
+def adapter_label(name: str, model: str, fitting: dict[str, AdapterEntry]) -> str:
+    """What a picker shows for an adapter: a short name, and its method where that is known."""
+    method = [METHODS.get(fitting[name].method, fitting[name].method)] if name in fitting else []
+    return " · ".join([short_name(name, model), *method])
+
+
+def short_name(name: str, model: str = "") -> str:
+    """The name without its model's folder, where adapters often lie; of a checkpoint its job and its own."""
+    of_job = _OF_JOB.fullmatch(name)
+    return f"{of_job[1]}/{of_job[2]}" if of_job else name.removeprefix(f"{model}/")

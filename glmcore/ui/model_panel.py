@@ -13,13 +13,14 @@ from glmcore.ui.services import Services
 from glmcore.ui.text import _, error_text
 
 MODEL_KEY = "model"
+OTHER_MODEL_KEY = "other_model"  # one that another page chose; it may lie outside of the model folders
 REFRESH_SECONDS = 0.5
 
 
 def pick_model(services: Services, preferred: str | None) -> str:
     """The model picker. `preferred` is the open conversation's model; offered even when it has gone."""
     names = [entry.name for entry in list_models(services.settings)]
-    for extra in (services.settings.model, preferred):
+    for extra in (services.settings.model, preferred, st.session_state.get(OTHER_MODEL_KEY)):
         if extra and extra not in names:
             names.append(extra)
     if st.session_state.get(MODEL_KEY) not in names:

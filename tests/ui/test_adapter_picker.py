@@ -4,10 +4,14 @@ import json
 import shutil
 from pathlib import Path
 
-from glmcore.core.errors import ModelLoadError
+import pytest
+
+from glmcore.core.errors import ModelLoadError, NotFoundError
 from glmcore.core.settings import EMBEDDED_MODEL
+from glmcore.ui.adapter_picker import listed_model, short_name, what_to_load
 from tests.fakes import FakeEngine
 from tests.ui.visits import Server, Visit
+from tests.ui.ways import leave_for
 
 
 def add_adapter(server: Server, name: str, base: str = EMBEDDED_MODEL, kind: str = "LORA") -> Path:
@@ -122,3 +126,87 @@ def test_broken_adapter_is_an_error_of_its_answer_alone(server: Server) -> None:
     assert visit.says(f"{EMBEDDED_MODEL} + tuned")
     choose(visit, "").click("regenerate")
     assert visit.says("An answer.") and not visit.says("x.bin is broken.")
+
+
+# From another page.
+
+CHECKPOINT = "jobs/demo/checkpoints/checkpoint-100"
+
+
+def finish(folder: Path) -> Path:
+    (folder / "complete.json").write_text("{}")
+    return folder
+
+
+def use(base_model: str, folder: Path, **state: object):
+    return leave_for(f"use_in_chat(services(), {base_model!r}, Path({str(folder)!r}))", **state)
+
+
+def test_checkpoint_is_loaded_into_a_new_chat(server: Server) -> None:
+    folder = finish(add_adapter(server, CHECKPOINT))
+    at = use(EMBEDDED_MODEL, folder)
+    assert at.selectbox(key="model").value == EMBEDDED_MODEL
+    assert at.selectbox(key="adapter").value == CHECKPOINT
+    assert at.selectbox(key="adapter").options == ["No adapter", "demo/checkpoint-100 · LoRA"]
+    at.chat_input(key="question").set_value("Why?").run()
+    server.wait_for_answers()
+    assert adapters_asked(server) == [CHECKPOINT]
+
+
+def test_choice_survives_what_the_chat_showed_before(server: Server) -> None:
+    add_model(server, "second")
+    folder = finish(add_adapter(server, CHECKPOINT))
+    before = {"restored_conversation": "an older one", "model": "second", "adapter": "gone"}
+    at = use(EMBEDDED_MODEL, folder, **before)
+    assert at.selectbox(key="adapter").value == CHECKPOINT
+    at.run()
+    assert (at.selectbox(key="model").value, at.selectbox(key="adapter").value) == (
+        EMBEDDED_MODEL,
+        CHECKPOINT,
+    )
+
+
+def test_unfinished_or_deleted_checkpoint_is_said(server: Server) -> None:
+    folder = add_adapter(server, CHECKPOINT)
+    for _ in range(2):
+        at = use(EMBEDDED_MODEL, folder)
+        assert "There is no finished checkpoint demo/checkpoint-100" in at.exception[0].message
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_base_named_by_its_path_is_the_one_in_the_list(server: Server) -> None:
+    add_model(server, "second")
+    settings = server.services.settings
+    path = str(settings.models_dir / "second")
+    assert listed_model(settings, path) == "second"
+    assert listed_model(settings, "/elsewhere/x") == "/elsewhere/x"
+    folder = finish(add_adapter(server, CHECKPOINT, base="second"))
+    assert what_to_load(settings, path, folder) == ("second", CHECKPOINT)
+
+
+def test_model_that_a_job_tuned_needs_no_base(server: Server) -> None:
+    settings = server.services.settings
+    folder = settings.jobs_dir / "full" / "checkpoints" / "checkpoint-7"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(NotFoundError, match="no finished checkpoint full/checkpoint-7"):
+        what_to_load(settings, EMBEDDED_MODEL, folder)
+    assert what_to_load(settings, EMBEDDED_MODEL, finish(folder)) == (str(folder), None)
+    at = use(EMBEDDED_MODEL, folder).run()
+    assert at.selectbox(key="model").value == str(folder)
+    at.chat_input(key="question").set_value("Why?").run()
+    server.wait_for_answers()
+    assert [(request.model, request.adapter) for request in server.requests] == [(str(folder), None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("jobs/a-1/checkpoints/checkpoint-5", "a-1/checkpoint-5"),
+        ("/home/x/jobs/a-1/checkpoints/checkpoint-5", "a-1/checkpoint-5"),
+        ("m/tuned", "tuned"),
+        ("other/tuned", "other/tuned"),
+    ],
+)
+def test_names_are_short_where_their_place_says_nothing(name: str, short: str) -> None:
+    assert short_name(name, "m") == short

@@ -1,13 +1,16 @@
 """Which adapters there are: found by their files, without reading weights."""
 
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 
 from glmcore.core.errors import GlmcoreError, ModelLoadError, NotFoundError
 from glmcore.core.settings import Settings
+from glmcore.models.adapters.manifest import FILE as MANIFEST
 from glmcore.models.adapters.manifest import AdapterManifest, read_manifest
+from glmcore.models.adapters.walk import FolderWalk
 from glmcore.models.catalog import named_family
 from glmcore.models.files.checkpoint import glance_at_json
 from glmcore.models.files.safetensors_header import read_header
@@ -16,6 +19,8 @@ from glmcore.models.files.tensor_files import PREFIX
 PEFT_CONFIG = "adapter_config.json"
 METHODS = {"LORA": "lora", "PREFIX_TUNING": "prefix_tuning"}
 LEVELS = 5  # jobs/<id>/checkpoints/checkpoint-100
+FINISHED = "complete.json"  # written last into a checkpoint of a run: see `glmcore.tuning.checkpoints`
+TELLING_FILES = (PEFT_CONFIG, MANIFEST, "config.json", "model.safetensors", "pytorch_model.bin")
 MOST_PREFIX_TENSORS = 5  # embedding, and two layers with biases
 
 
@@ -31,15 +36,20 @@ class AdapterEntry:
 
 
 def list_adapters(settings: Settings) -> list[AdapterEntry]:
-    """The adapters in the home folder and the model folders, by name."""
+    """The adapters in the home folder and the model folders, by name.
+
+    Those that a run has not finished are not among them.
+    """
     entries: dict[str, AdapterEntry] = {}
+    listed: set[Path] = set()
     for root in (settings.models_dir, *settings.model_roots, settings.home):
-        for folder in sorted(_iter_adapters(root, LEVELS)):
-            if any(entry.path == folder for entry in entries.values()):
+        for inside, entry in _walk_of(root).items():
+            if entry.path in listed:
                 continue
-            name = root.name if folder == root else folder.relative_to(root).as_posix()
-            name = str(folder) if name in entries else name
-            entries[name] = entry_of(folder, name)
+            listed.add(entry.path)
+            name = inside or root.name
+            name = str(entry.path) if name in entries else name
+            entries[name] = replace(entry, name=name)
     return list(entries.values())
 
 
@@ -68,7 +78,7 @@ def find_adapter(name_or_path: str | Path, settings: Settings) -> AdapterEntry:
         raise NotFoundError(
             "There is no adapter {name!r}; choose one of: {known}.",
             name=name,
-            known=", ".join(entries) or "–",
+            known=", ".join(get_close_matches(name, entries, n=3, cutoff=0.3) or list(entries)[:3]) or "–",
         )
     if not is_adapter(path) and not (path / "pytorch_model.bin").is_file():
         raise ModelLoadError(
@@ -101,6 +111,11 @@ def is_adapter(folder: Path) -> bool:
     return (folder / PEFT_CONFIG).is_file() or _is_prefix_checkpoint(folder)
 
 
+def is_tuned_model(folder: Path) -> bool:
+    """Whether a run has finished a model here: all weights were tuned, so it needs no base."""
+    return (folder / FINISHED).is_file() and (folder / "config.json").is_file() and not is_adapter(folder)
+
+
 def _is_prefix_checkpoint(folder: Path) -> bool:
     """Whether the weights are a prefix alone; a few numbers of a zip's directory tell, no pickle is read."""
     try:
@@ -123,18 +138,23 @@ def _folder_at(name: str) -> Path | None:
         return None
 
 
-def _iter_adapters(folder: Path, levels: int) -> Iterator[Path]:
-    """Adapter folders; unreadable ones are skipped. A model's folder may hold those tuned on it."""
-    try:
-        if is_adapter(folder):
-            yield folder
-            return
-        children = [child for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")]
-    except OSError:
-        return
-    if levels:
-        for child in children:
-            yield from _iter_adapters(child, levels - 1)
+@lru_cache(maxsize=32)
+def _walk_of(root: Path) -> FolderWalk[AdapterEntry]:
+    return FolderWalk(root, LEVELS, TELLING_FILES, _adapter_in)
+
+
+def _adapter_in(folder: Path) -> AdapterEntry | None:
+    """The adapter that a folder holds. A model's folder may hold those tuned on it, deeper down."""
+    return entry_of(folder, "") if is_adapter(folder) and not _is_unfinished(folder) else None
+
+
+def _is_unfinished(folder: Path) -> bool:
+    """Whether this is a checkpoint that its run is still writing, or was killed over, or is deleting."""
+    run = folder.parent.parent
+    is_of_run = folder.parent.name == "checkpoints" and (
+        run.parent.name == "jobs" or (run / "job.yaml").is_file()
+    )
+    return is_of_run and not (folder / FINISHED).is_file()
 
 
 def _same_model(base_model: str, model: str) -> bool:

@@ -34,7 +34,7 @@ def names(settings):
 
 def test_adapters_are_listed_from_the_home_folder_and_the_model_folders(settings, tmp_path):
     root = tmp_path / "root"
-    peft(settings.home / "jobs" / "7" / "checkpoints" / "checkpoint-100")
+    write_json(peft(settings.home / "jobs" / "7" / "checkpoints" / "checkpoint-100") / "complete.json", {})
     peft(settings.home / "adapters" / "mine", "PREFIX_TUNING")
     model(root / "chatglm-6b")
     config = published_config("chatglm")

@@ -1,0 +1,27 @@
+"""From one page to another: a page that only calls what leads away, and where that leads."""
+
+from streamlit.testing.v1 import AppTest
+
+SCRIPT = """
+import streamlit as st
+from glmcore.ui.adapter_picker import use_in_chat
+from glmcore.ui.compare.address import open_compare
+from glmcore.ui.services import services
+from glmcore.ui.session import CHAT_PAGE, COMPARE_PAGE
+from pathlib import Path
+
+def caller():
+    {call}
+
+pages = [st.Page(caller, title="Caller", default=True), st.Page(CHAT_PAGE, url_path="chat"),
+         st.Page(COMPARE_PAGE, url_path="compare")]
+st.navigation(pages).run()
+"""
+
+
+def leave_for(call: str, **state: object) -> AppTest:
+    """The page that a call ends on."""
+    at = AppTest.from_string(SCRIPT.format(call=call), default_timeout=20)
+    for name, value in state.items():
+        at.session_state[name] = value
+    return at.run()
