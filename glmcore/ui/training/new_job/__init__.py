@@ -1,0 +1,1 @@
+"""The view where a job is written, checked and put into the queue."""
