@@ -13,8 +13,7 @@ from glmcore.tuning.job_config import JobConfig
 from glmcore.ui.services import Services
 from glmcore.ui.text import _, error_text
 from glmcore.ui.training.new_job.check_result import show_details, show_verdict
-from glmcore.ui.training.new_job.draft import Draft
-from glmcore.ui.training.new_job.fields import PREFIX
+from glmcore.ui.training.new_job.draft import PREFIX, Draft
 from glmcore.ui.training.new_job.resources import job_checks
 from glmcore.ui.training.new_job.time_panel import show_time
 

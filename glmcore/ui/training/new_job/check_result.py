@@ -12,8 +12,7 @@ from glmcore.tuning.job_config import JobConfig
 from glmcore.ui.markdown import plain
 from glmcore.ui.text import _, error_text, plural
 from glmcore.ui.training.jobs.words import size_text
-from glmcore.ui.training.new_job.draft import Draft
-from glmcore.ui.training.new_job.fields import PREFIX
+from glmcore.ui.training.new_job.draft import PREFIX, Draft
 from glmcore.ui.training.new_job.length_charts import show_lengths
 from glmcore.ui.training.new_job.token_preview import show_tokens
 

@@ -1,7 +1,5 @@
 """The data of a new job: its files, chosen or uploaded, what their columns are for, and their rows."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,8 @@ from glmcore.ui.services import Services
 from glmcore.ui.text import _, error_text
 from glmcore.ui.training.jobs.words import size_text
 from glmcore.ui.training.new_job.data_rows import show_rows
-from glmcore.ui.training.new_job.draft import FIELDS, Draft, draft
-from glmcore.ui.training.new_job.fields import PREFIX, put, show_field, take, tooltip
+from glmcore.ui.training.new_job.draft import PREFIX, Draft, draft
+from glmcore.ui.training.new_job.fields import NOTHING, show_field, writes
 from glmcore.ui.training.new_job.resources import data_preview
 from glmcore.ui.training.new_job.titles import TITLES
 
@@ -49,19 +47,15 @@ def show_data(services: Services, filled: Draft) -> None:
 def _choose_file(name: str, files: DataFiles, known: dict[str, DataFile], filled: Draft) -> None:
     """One of the files that are there, or a new one from the reader's disk."""
     value = filled.values[name]
-    chosen = _listed(str(value), known) if value is not None else None
+    chosen = _listed(str(value), known) if value is not None else NOTHING
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        put(PREFIX + name, chosen)
+        options = list(dict.fromkeys([NOTHING, chosen, *known]))
         st.selectbox(
             _(TITLES[name]),
-            list(known) if chosen is None or chosen in known else [chosen, *known],
-            index=None,
-            key=PREFIX + name,
-            help=tooltip(FIELDS[name]),
+            options,
+            index=options.index(chosen),
             format_func=lambda path: _label(path, known),
-            placeholder=_("Choose a file, or upload one"),
-            on_change=_take_choice,
-            args=(name, files),
+            **writes(name),
         )
         with st.popover(_("Upload"), icon=":material/upload:", key=f"{PREFIX}popover_{name}"):
             st.file_uploader(
@@ -83,6 +77,8 @@ def _listed(path: str, known: dict[str, DataFile]) -> str:
 
 
 def _label(path: str, known: dict[str, DataFile]) -> str:
+    if path == NOTHING:
+        return _("Choose a file, or upload one")
     file = known.get(path)
     return path if file is None else f"{file.name} · {size_text(file.bytes)}"
 
@@ -98,31 +94,19 @@ def _take_upload(name: str, files: DataFiles) -> None:
     except GlmcoreError as fault:
         st.session_state[FAULT_KEY] = (name, fault)
         return
-    _use(name, path, files)
-
-
-def _take_choice(name: str, files: DataFiles) -> None:
-    st.session_state.pop(FAULT_KEY, None)
-    chosen = st.session_state[PREFIX + name]
-    _use(name, None if chosen is None else Path(chosen), files)
-
-
-def _use(name: str, path: Path | None, files: DataFiles) -> None:
-    """Let the job use a file; of what was said about the training file stays what this one has too."""
-    values: dict[str, Any] = {name: path}
-    if name == "train_file" and path is not None:
-        with suppress(GlmcoreError):  # which is said where it is drawn
-            values["encoding"] = data_preview().look(files.confined(path), "utf-8").likely_encoding
-            look = data_preview().look(path, values["encoding"])
-            names = [column.name for column in look.columns]
-            values |= {role: None for role in ROLES if draft().values[role] not in names}
+    values: dict[str, Any] = {name: str(path)}
+    if name == "train_file":  # its columns are its own
+        values |= dict.fromkeys(ROLES)
+        values["encoding"] = data_preview().look(path, "utf-8").likely_encoding
     draft().set(**values)
 
 
 def _look(files: DataFiles, filled: Draft) -> tuple[FileLook | None, Path | None]:
     """What the training file shows, if it is one that this page may show."""
-    value = str(filled.values["train_file"] or "")
-    if not os.path.isfile(value):  # none yet, or none any more, which the form says
+    value = filled.values["train_file"]
+    if value is None:
+        return None, None
+    if not Path(value).exists():  # the form says it
         return None, None
     try:
         path = files.confined(Path(value))
@@ -169,31 +153,22 @@ def _show_roles(look: FileLook, path: Path, filled: Draft) -> Columns | None:
 
 def _choose_column(name: str, names: list[str], roles: Columns | None, filled: Draft) -> None:
     found = getattr(roles, name.removesuffix("_column")) if roles else None
-    value = filled.values[name]
-    put(PREFIX + name, value)
+    chosen = filled.values[name] or NOTHING
+    by_name = _("by its name: {name}", name=found) if found else _("none")
+    options = list(dict.fromkeys([NOTHING, *names, chosen]))
     st.selectbox(
         _(TITLES[name]),
-        names if value is None or value in names else [*names, value],
-        index=None,
-        key=PREFIX + name,
-        help=tooltip(FIELDS[name]),
-        placeholder=_("by its name: {name}", name=found) if found else _("none"),
-        on_change=take,
-        args=(name,),
+        options,
+        index=options.index(chosen),
+        format_func=lambda one: by_name if one == NOTHING else one,
+        **writes(name),
     )
 
 
 def _choose_encoding(filled: Draft) -> None:
     value = str(filled.values["encoding"])
-    put(PREFIX + "encoding", value)
-    st.selectbox(
-        _(TITLES["encoding"]),
-        ENCODINGS if value in ENCODINGS else (*ENCODINGS, value),
-        key=PREFIX + "encoding",
-        help=tooltip(FIELDS["encoding"]),
-        on_change=take,
-        args=("encoding",),
-    )
+    options = ENCODINGS if value in ENCODINGS else (*ENCODINGS, value)
+    st.selectbox(_(TITLES["encoding"]), options, index=options.index(value), **writes("encoding"))
 
 
 def _roles_text(roles: Columns | None) -> str:
@@ -211,14 +186,12 @@ def _roles_text(roles: Columns | None) -> str:
 
 def _show_validation(files: DataFiles, known: dict[str, DataFile], filled: Draft) -> None:
     """Rows to evaluate on: a share of the training rows, or a file of their own."""
-    key = OWN_KEY + filled.request_id  # another draft begins with what it says itself
-    if filled.values["validation_file"] is not None:
-        st.session_state[key] = True
+    key = f"{OWN_KEY}_{filled.versions['validation_file']}"  # a draft filled anew begins with what it says
     names = {False: _("a share of the training rows"), True: _("a file of their own")}
-    st.session_state.setdefault(key, False)
     has_own = st.segmented_control(
         _("Rows to evaluate on"),
         list(names),
+        default=filled.values["validation_file"] is not None,
         key=key,
         format_func=lambda one: names[one],
         required=True,

@@ -10,7 +10,7 @@ from glmcore.core.errors import GlmcoreError
 from glmcore.jobs.data_preview import FileLook, Page
 from glmcore.tuning.data.columns import Columns
 from glmcore.ui.text import _, error_text, plural
-from glmcore.ui.training.new_job.fields import PREFIX
+from glmcore.ui.training.new_job.draft import PREFIX
 from glmcore.ui.training.new_job.resources import data_preview
 
 ROWS = 10  # of a page

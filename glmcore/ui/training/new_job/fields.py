@@ -16,8 +16,7 @@ from glmcore.core.errors import ConfigError
 from glmcore.tuning.job_config import job_fields
 from glmcore.ui.markdown import plain
 from glmcore.ui.text import _, error_text
-from glmcore.ui.training.new_job.draft import FIELDS, draft, place_of
-from glmcore.ui.training.new_job.draft import PREFIX as PREFIX
+from glmcore.ui.training.new_job.draft import FIELDS, PREFIX, draft, place_of
 from glmcore.ui.training.new_job.titles import TITLES
 
 LARGEST_WHOLE = 2**53 - 1  # that a browser counts exactly
@@ -102,17 +101,9 @@ def tooltip(entry: Field[Any]) -> str:
     return f"`{entry.name}`: {plain(_(entry.metadata['help']))}"
 
 
-def put(key: str, value: Any) -> None:
-    """Let the widget that is drawn next show a value; what it shows already is not sent again."""
-    if key not in st.session_state or st.session_state[key] != value:
-        st.session_state[key] = value
-
-
-def take(name: str, key: str | None = None) -> None:
+def take(name: str, key: str) -> None:
     """Put what a widget was changed to into the draft; before the page is drawn again."""
-    if key is None:
-        draft().take(name, st.session_state[PREFIX + name])
-    elif key == draft().key(name):  # else it was filled anew in the same moment
+    if key == draft().key(name):  # else it was filled anew in the same moment
         given = st.session_state[key]
         draft().take(name, given)
         if isinstance(given, str) and isinstance(draft().values[name], (int, float)):

@@ -7,8 +7,7 @@ import streamlit as st
 
 from glmcore.tuning.job_config import JobConfig
 from glmcore.ui.text import _, language
-from glmcore.ui.training.new_job.draft import Draft
-from glmcore.ui.training.new_job.fields import PREFIX
+from glmcore.ui.training.new_job.draft import PREFIX, Draft
 
 if TYPE_CHECKING:
     from glmcore.tuning.data.report import DataReport, Lengths

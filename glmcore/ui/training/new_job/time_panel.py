@@ -15,8 +15,7 @@ from glmcore.ui.services import Services
 from glmcore.ui.session import OWNER
 from glmcore.ui.text import _, error_text
 from glmcore.ui.training.jobs.words import duration_text, state_names
-from glmcore.ui.training.new_job.draft import Draft
-from glmcore.ui.training.new_job.fields import PREFIX
+from glmcore.ui.training.new_job.draft import PREFIX, Draft
 
 if TYPE_CHECKING:
     from glmcore.tuning.planning.dry_run_report import DryRun
