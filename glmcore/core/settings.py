@@ -45,6 +45,9 @@ class Settings:
         (),
         "further folders whose training logs, of any program, the curves page offers; separated likewise",
     )
+    data_roots: tuple[Path, ...] = _setting(
+        (), "further folders whose data files may be used for training and evaluation; separated likewise"
+    )
     device: str = _setting("auto", "where the model computes", ("auto", "cpu", "cuda", "mps"))
     dtype: str = _setting("auto", "number format of the weights", ("auto", "float32", "bfloat16", "float16"))
     quantize: str = _setting(

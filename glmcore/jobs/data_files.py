@@ -1,4 +1,4 @@
-"""The data sets of a home folder: what people uploaded or put there, and those of the shipped demo.
+"""The data sets: uploads and what else is in the home folder, folders of `data_roots`, the shipped demo.
 
 A page shows rows of no other files: whoever opens it must not read the server's disk.
 """
@@ -33,7 +33,7 @@ CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFile:
-    """A file of rows. `name` is its place in the folder of data sets; `changed` seconds since 1970."""
+    """A file of rows. `name` is its place in the data sets; `changed` seconds since 1970."""
 
     path: Path
     name: str
@@ -47,6 +47,7 @@ class DataFiles:
 
     def __init__(self, settings: Settings) -> None:
         self.folder = Path(os.path.abspath(settings.home / "datasets"))
+        self._further = tuple(Path(os.path.abspath(root)) for root in settings.data_roots)
 
     @property
     def uploads(self) -> Path:
@@ -85,19 +86,24 @@ class DataFiles:
             DataError: it leads elsewhere.
         """
         found = Path(os.path.abspath(path))
-        if ".." not in path.parts and any(found.is_relative_to(root) for root in (self.folder, SHIPPED)):
+        if ".." not in path.parts and any(
+            found.is_relative_to(root) for root in (self.folder, *self._further, SHIPPED)
+        ):
             return found
         raise DataError(
-            "{path} is not among the data sets, so its rows are not shown here; upload it, or put it into "
-            "{folder}.",
+            "{path} is not among the data sets, so no page reads it; upload it, put it into {folder}, or "
+            "name its folder in data_roots.",
             path=path,
             folder=self.folder,
         )
 
     def list(self) -> "list[DataFile]":
         """The newest first, those of the demo last."""
-        own = sorted(_iter_files(self.folder), key=lambda file: (-file.changed, file.name))
-        return [*own, *sorted(_iter_files(SHIPPED, is_shipped=True), key=lambda file: file.name)]
+        further = (_iter_files(root, root.parent) for root in self._further)
+        own = chain(_iter_files(self.folder, self.folder), *further)
+        newest = sorted(own, key=lambda file: (-file.changed, file.name))
+        shipped = _iter_files(SHIPPED, SHIPPED.parent, is_shipped=True)
+        return [*newest, *sorted(shipped, key=lambda file: file.name)]
 
 
 def safe_name(name: str) -> str:
@@ -157,7 +163,7 @@ def _refused(folder: Path, fault: OSError) -> StorageError:
     )
 
 
-def _iter_files(root: Path, *, is_shipped: bool = False) -> Iterator[DataFile]:
+def _iter_files(root: Path, named_from: Path, *, is_shipped: bool = False) -> Iterator[DataFile]:
     """The data files below a folder, without hidden ones; what cannot be read is skipped."""
     found = 0
     for folder, inner, names in os.walk(root):
@@ -175,7 +181,7 @@ def _iter_files(root: Path, *, is_shipped: bool = False) -> Iterator[DataFile]:
                 return
             yield DataFile(
                 path=path,
-                name=str(path.relative_to(root.parent if is_shipped else root)),
+                name=str(path.relative_to(named_from)),
                 bytes=stat.st_size,
                 changed=stat.st_mtime,
                 is_shipped=is_shipped,

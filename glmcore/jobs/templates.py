@@ -4,6 +4,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ class Templates:
 
     def read(self, name: str) -> ReadJob:
         """What a template says. Raises NotFoundError, StorageError."""
-        return read_job_text(self.text(name), name + ENDING)
+        found = read_job_text(self.text(name), name + ENDING)
+        return found if self.get(name).is_own else changed(found, values=_placed(found.values))
 
     def text(self, name: str) -> str:
         """The file as it is. Raises NotFoundError, StorageError."""
@@ -175,6 +177,15 @@ def _checked(name: str) -> str:
     if any(path.stem == name for path in _files(SHIPPED)):
         raise ConfigError("The name {name!r} is that of a shipped template; choose another one.", name=name)
     return name
+
+
+def _placed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Files that a shipped job names are beside it, wherever the server was started."""
+    project = SHIPPED.parent
+    return {
+        name: project / value if isinstance(value, Path) and (project / value).exists() else value
+        for name, value in values.items()
+    }
 
 
 def _files(folder: Path) -> list[Path]:

@@ -31,6 +31,7 @@ _TOKENS = re.compile(
     """,
     re.M | re.S | re.X,
 )
+_HALVES = re.compile("[\ud800-\udfff]")  # halves of characters, which no browser can be sent
 _SIGNS = re.compile(r"([!-/:-@\[-`{-~])")
 
 MIN_BLOCK_CHARACTERS = 400  # shorter finished blocks are sent again rather than become elements of their own
@@ -59,7 +60,7 @@ def _shown(found: re.Match[str]) -> str:
 
 def plain(text: str) -> str:
     """The text as Markdown that shows it as it is, for a button's label or a sentence with names in it."""
-    return _SIGNS.sub(r"\\\1", text)
+    return _SIGNS.sub(r"\\\1", _HALVES.sub("\ufffd", text))
 
 
 def finished_length(text: str) -> int:

@@ -18,6 +18,8 @@ _LOOKED_AT = 64  # metrics whose curves are computed to find out which are worth
 _FIRST, _LAST = ("loss",), ("learning_rate", "grad_norm")
 _NOT_SHOWN = frozenset((EPOCH, TOKENS_SEEN, *PROGRESS_KEYS))
 
+# What transformers' Trainer logs at the end is a mean over the whole run and no point of the curve beside it.
+_MEAN_OF_RUN, _MEANT = "train_loss", "loss"
 _NOT_BY_DEFAULT = ("samples_per_second", "steps_per_second", "runtime", "total_flos")  # facts of the machine
 
 CurveName = tuple[Run, str, Part]
@@ -28,6 +30,8 @@ def curves_by_base(runs: Iterable[Run]) -> dict[str, list[CurveName]]:
     curves: dict[str, list[CurveName]] = {}
     for run in runs:
         for name in run.curves:
+            if name == _MEAN_OF_RUN and _MEANT in run.curves:
+                continue
             base, part = split_part(name)
             curves.setdefault(base, []).append((run, name, part))
     return curves

@@ -128,7 +128,7 @@ def _iter_parquet(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, An
         with pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
             batches = file.iter_batches(BATCH_ROWS, use_threads=False)
             yield from enumerate((values for batch in batches for values in batch.to_pylist()), start=1)
-    except (pyarrow.ArrowException, OSError) as fault:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as fault:
         raise DataError(
             "{path} is no Parquet file, or damaged ({fault}); copy it or make it again.",
             path=path,

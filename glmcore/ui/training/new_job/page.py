@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from glmcore.core.errors import ConfigError
+from glmcore.jobs.confinement import outside_problems
 from glmcore.jobs.devices import list_slots, needs_of, never_fits
 from glmcore.tuning.job_config import SECTIONS, JobConfig, Place
 from glmcore.ui.services import Services
@@ -52,7 +53,8 @@ def show(services: Services) -> None:
     filled = draft()
     config, problems, warnings = filled.to_config()
     if config is not None:
-        problems = [*problems, *_device_problems(services, config)]
+        outside = outside_problems(config, services.settings)
+        problems = [*problems, *outside, *_device_problems(services, config)]
     form, beside = st.columns([3, 2], gap="large")
     with form:
         source.show(services)

@@ -29,7 +29,8 @@ class Form:
         monkeypatch.setattr(page, "show_check", lambda services, config, filled: None)
         monkeypatch.setattr(page, "show_data", lambda services, filled: None)
         self.server = server
-        self.rows = server.services.settings.home / "rows.jsonl"
+        self.rows = server.services.settings.home / "datasets" / "rows.jsonl"
+        self.rows.parent.mkdir(exist_ok=True)
         self.rows.write_text('{"prompt": "q", "response": "a"}\n')
         self.at = AppTest.from_function(draw, default_timeout=20)
         self.at.query_params["view"] = "new"
