@@ -33,8 +33,8 @@ STATES: Mapping[JobState, str] = {
 }
 KINDS: Mapping[JobKind, str] = {
     JobKind.TRAIN: mark("training"),
-    JobKind.PREDICT: mark("answers to a file"),
-    JobKind.CALIBRATE: mark("calibration"),
+    JobKind.PREDICT: mark("evaluation"),
+    JobKind.CALIBRATE: mark("time estimate"),
 }
 
 

@@ -101,7 +101,7 @@ TEXT_RULES: tuple[FailureRule, ...] = (
         meaning=mark(
             "The memory of the GPU ran out. Lower per_device_train_batch_size (and raise "
             "gradient_accumulation_steps by as much), lower max_input_length, set gradient_checkpointing or "
-            "quantization_bits, or let a model in the chat go that is on the same GPU."
+            "quantization_bits, or unload a chat model that is on the same GPU."
         ),
         pattern=_any_of(
             r"(?:CUDA|HIP|MPS backend|CUDA error:) out of memory",
@@ -142,7 +142,7 @@ TEXT_RULES: tuple[FailureRule, ...] = (
     FailureRule(
         name="loss_not_a_number",
         meaning=mark(
-            "The training has run away. Duplicate the job with a lower learning_rate (a tenth is a good "
+            "The training has diverged. Duplicate the job with a lower learning_rate (a tenth is a good "
             "try) or with warmup_steps, and with precision bf16 or fp32; look in the preview for odd rows."
         ),
         pattern=_any_of(r"the loss is -?(?:nan|inf)", r"the gradient is no number"),

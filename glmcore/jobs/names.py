@@ -3,7 +3,7 @@
 import hashlib
 import re
 import secrets
-from pathlib import Path
+from collections.abc import Callable
 
 SLUG_CHARACTERS = 32
 DIGITS = 4
@@ -14,12 +14,12 @@ def job_id_for(name: str, request_id: str | None) -> str:
     return f"{slug(name)}-{_digits(request_id)[:DIGITS]}"
 
 
-def new_job_id(name: str, request_id: str | None, jobs_dir: Path) -> str:
-    """An id that no folder has."""
+def new_job_id(name: str, request_id: str | None, is_taken: Callable[[str], bool]) -> str:
+    """An id that no other job has."""
     digits = _digits(request_id)
     for count in range(DIGITS, len(digits) + 1):
         job_id = f"{slug(name)}-{digits[:count]}"
-        if not (jobs_dir / job_id).exists():
+        if not is_taken(job_id):
             return job_id
     return f"{slug(name)}-{secrets.token_hex(16)}"
 

@@ -256,7 +256,7 @@ class JobService:
         before = config.training
         if max_steps is None and num_train_epochs is not None and num_train_epochs <= before.num_train_epochs:
             raise JobError(
-                "{name} has {epochs:g} passes already; name more.",
+                "{name} is set to {epochs:g} passes; name more.",
                 name=job.name,
                 epochs=before.num_train_epochs,
             )

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -53,25 +54,22 @@ def add_job(request: JobRequest, settings: Settings, queue: JobQueue) -> Job:
         return same
     _check(request)
     jobs_dir = settings.jobs_dir.absolute()
-    job_id = new_job_id(request.name, request.request_id, jobs_dir)
-    folder = job_folder(jobs_dir, job_id)
-    new = _new_job(request, job_id, folder, settings)
     try:
-        folder.path.mkdir(parents=True)
+        folder = _make_folder(request, jobs_dir, queue)
+    except OSError as fault:
+        raise _unwritable(jobs_dir, fault) from fault
+    try:
+        new = _new_job(request, folder, settings)
         folder.job_file.write_text(new.config, encoding="utf-8")
         if request.start is not None:
             _copy_start(*request.start, folder)
-        job = queue.add(new, job_id)
+        job = queue.add(new, folder.path.name)
     except BaseException as fault:
         shutil.rmtree(folder.path, ignore_errors=True)
         if isinstance(fault, OSError):
-            raise StorageError(
-                "{path} cannot be written: {fault}; nothing was queued.",
-                path=folder.path,
-                fault=fault.strerror or fault,
-            ) from fault
+            raise _unwritable(folder.path, fault) from fault
         raise
-    if job.id != job_id:  # of the same request, sent twice at the same moment
+    if job.id != folder.path.name:  # of the same request, sent twice at the same moment
         shutil.rmtree(folder.path, ignore_errors=True)
     return job
 
@@ -91,6 +89,20 @@ def resolved(config: JobConfig, folder: JobFolder) -> JobConfig:
     return JobConfig(**sections)
 
 
+def _make_folder(request: JobRequest, jobs_dir: Path, queue: JobQueue) -> JobFolder:
+    """A folder that is this job's alone, whoever sends the same request at the same moment."""
+
+    def is_taken(job_id: str) -> bool:
+        return os.path.lexists(jobs_dir / job_id) or queue.has(job_id)
+
+    jobs_dir.mkdir(parents=True, exist_ok=True)
+    while True:
+        folder = job_folder(jobs_dir, new_job_id(request.name, request.request_id, is_taken))
+        with suppress(FileExistsError):  # somebody was quicker
+            folder.path.mkdir()
+            return folder
+
+
 def _check(request: JobRequest) -> None:
     needed: DataFile = "test_file" if request.kind is JobKind.PREDICT else "train_file"
     problems, _warnings = check_job(request.config, request.name, needed)
@@ -99,7 +111,7 @@ def _check(request: JobRequest) -> None:
         raise JobConfigError(problems)
 
 
-def _new_job(request: JobRequest, job_id: str, folder: JobFolder, settings: Settings) -> NewJob:
+def _new_job(request: JobRequest, folder: JobFolder, settings: Settings) -> NewJob:
     slots = list_slots(settings)
     devices = request.config.devices
     if request.kind is JobKind.PREDICT:  # in one process, whatever the training took
@@ -110,7 +122,7 @@ def _new_job(request: JobRequest, job_id: str, folder: JobFolder, settings: Sett
     config = resolved(request.config, folder)
     data = config.data.test_file if request.kind is JobKind.PREDICT else config.data.train_file
     return NewJob(
-        name=request.name.strip() or job_id,
+        name=request.name.strip() or folder.path.name,
         owner=request.owner,
         config=job_text(config, shown(*launch_command(config, folder.job_file))),
         method=config.tuning.method,
@@ -149,9 +161,12 @@ def _link(source: str, target: str) -> None:
 def _copy_points(source: Path, target: Path, last_step: int) -> None:
     with source.open("rb") as lines, target.open("wb") as kept:
         for line in lines:
-            try:
-                step = json.loads(line)["step"]
-            except (ValueError, TypeError, KeyError):
-                continue
-            if step <= last_step:
-                kept.write(line)
+            with suppress(ValueError, TypeError, KeyError, RecursionError):  # no point of a run
+                if json.loads(line)["step"] <= last_step:
+                    kept.write(line)
+
+
+def _unwritable(path: Path, fault: OSError) -> StorageError:
+    return StorageError(
+        "{path} cannot be written: {fault}; nothing was queued.", path=path, fault=fault.strerror or fault
+    )

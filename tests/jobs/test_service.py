@@ -113,7 +113,7 @@ def test_a_finished_job_goes_on_with_a_later_end_only(service: JobService, confi
         service.resume(job.id)
     with pytest.raises(JobError, match="at step 10 already"):
         service.resume(job.id, max_steps=10)
-    with pytest.raises(JobError, match="has 3 passes already"):
+    with pytest.raises(JobError, match="is set to 3 passes"):
         service.resume(job.id, num_train_epochs=3)
     queued = service.resume(job.id, max_steps=20)
     assert service.config_of(queued).training.max_steps == 20

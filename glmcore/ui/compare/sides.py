@@ -66,7 +66,7 @@ def offered_sides(services: Services, model: str, names: Iterable[str | None]) -
     for named in names:
         path = _tuned_model(services.settings, named) if named and named not in sides else None
         if named and path is not None:
-            title = f"{short_name(named)} · {_('Full fine-tuning')}"
+            title = short_name(named) + " · " + _("Full fine-tuning")
             sides[named] = Side(named, str(path), None, title)
     return sides
 

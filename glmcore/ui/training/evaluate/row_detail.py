@@ -53,7 +53,7 @@ def _show_text(title: str, html: str) -> None:
 def _choose_marks() -> str:
     names = {LABEL: _("the label"), ANSWER: _("the other answer")}
     chosen = st.segmented_control(
-        _("Marked are words that are not in"),
+        _("Mark words missing from"),
         list(names),
         default=LABEL,
         key=MARKS_KEY,

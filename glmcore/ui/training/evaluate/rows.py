@@ -60,7 +60,7 @@ def _choose_score() -> str:
 def _choose_side() -> Side:
     names = {Side.DIFFERENCE: _("Difference"), Side.TUNED: _("Tuned"), Side.BASE: _("Base")}
     chosen = st.segmented_control(
-        _("Of"),
+        _("Show"),
         list(names),
         default=Side.DIFFERENCE,
         key=PREFIX + "side",

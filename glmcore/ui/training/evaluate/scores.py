@@ -44,7 +44,7 @@ def score_texts() -> Mapping[str, ScoreText]:
         "chrf_corpus": ScoreText(_("chrF of the whole"), _("chrF over all rows together.")),
         "loss": ScoreText(
             _("loss of an answer's token"),
-            _("How unlikely the model finds the labels, before it answers itself; lower is better."),
+            _("How unlikely the model finds the labels, before it gives its own answer; lower is better."),
         ),
         "perplexity": ScoreText(
             _("perplexity"), _("The same as a number of equally likely tokens; lower is better.")

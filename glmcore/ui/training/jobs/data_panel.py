@@ -60,7 +60,8 @@ def _show_lengths(file: FileReport, number: int) -> None:
     """Two histograms, each with the limit beyond which is cut."""
     if not file.prompts.bins and not file.answers.bins:
         return
-    st.markdown(f"**{plain(file.file)}** :gray[{_('lengths in tokens')}]")
+    unit = _("lengths in tokens")
+    st.markdown(f"**{plain(file.file)}** :gray[{unit}]")
     sides = (
         (_("Questions"), file.prompts, file.limits[0], COLOURS[0]),
         (_("Answers"), file.answers, file.limits[1], COLOURS[1]),

@@ -30,7 +30,7 @@ def show_probe(services: Services, job: Job) -> None:
     st.caption(
         _(
             "The same general questions are asked before training and at each checkpoint. With a model that "
-            "forgets the loss of the usual answers rises, and its own answers change."
+            "forgets, the loss of the usual answers rises, and its own answers change."
         )
     )
     if not later:

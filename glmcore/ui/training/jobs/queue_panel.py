@@ -32,13 +32,15 @@ def show_queue(
         return
     running, waiting = st.columns(2)
     with running:
-        st.markdown(f"**{_('Running')}** :gray[{len(live)}]")
+        title = _("Running")
+        st.markdown(f"**{title}** :gray[{len(live)}]")
         with _list_of(len(live)):
             for job in live[:MAX_RUNNING]:
                 _show_running(job, progress[job.id])
             _show_rest(len(live) - MAX_RUNNING)
     with waiting:
-        st.markdown(f"**{_('Waiting')}** :gray[{len(queued)}]")
+        title = _("Waiting")
+        st.markdown(f"**{title}** :gray[{len(queued)}]")
         with _list_of(len(queued)):
             for place, job in enumerate(queued[:MAX_WAITING]):
                 _show_waiting(jobs, job, place, len(queued))

@@ -91,7 +91,9 @@ def _show_jobs(jobs: JobService, chosen: Filter, was_moving: bool) -> None:
         return
     hidden = len(everything) - len(listed)
     found = plural("{count} job", "{count} jobs", len(listed))
-    st.caption(f"{found} · {_('{count} not shown', count=hidden)}" if hidden else found)
+    if hidden:
+        found += " · " + _("{count} not shown", count=hidden)
+    st.caption(found)
     selected = _show_table(listed, build_rows(listed, [progress[job.id] for job in listed]))
     _show_actions(jobs, selected)
 

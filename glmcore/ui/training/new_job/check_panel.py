@@ -26,7 +26,7 @@ SHOWN_KEY = PREFIX + "check_shown"  # the check whose result was seen last
 
 def show_check(services: Services, config: JobConfig | None, filled: Draft) -> None:
     """The check of a job; nothing but a word while something is wrong with its fields."""
-    st.markdown(f"**{_('Check')}**")
+    st.markdown("**" + _("Check") + "**")
     if config is None:
         st.caption(_("The job is checked as soon as its fields are right."))
         return

@@ -130,7 +130,8 @@ def _show_progress(services: Services, job: Job) -> None:
     progress = services.jobs.progress(job)
     with st.container(horizontal=True, vertical_alignment="center"):
         if job.state is JobState.QUEUED:
-            st.markdown(f":gray[:material/hourglass_empty: {_('Waiting for a free device')} …]")
+            waiting = _("Waiting for a free device")
+            st.markdown(f":gray[:material/hourglass_empty: {waiting} …]")
         elif progress.total:
             text = _("Step {step} of {total}", step=progress.step, total=progress.total)
             st.progress(min(1.0, progress.step / progress.total), text=text)

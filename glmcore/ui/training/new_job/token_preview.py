@@ -22,10 +22,8 @@ STYLE = """<style>
 
 def show_tokens(rows: Sequence[PreviewRow]) -> None:
     """Ids are told by the tokens' titles. Texts of data files are escaped: they may be anything."""
-    st.html(
-        f'{STYLE}<div class="glm-legend"><mark>{escape(_("learnt"))}</mark> · '
-        f"{escape(_('only read'))} · {escape(_('point at a token for its id'))}</div>"
-    )
+    learnt, read, hint = map(escape, (_("learnt"), _("only read"), _("point at a token for its id")))
+    st.html(f'{STYLE}<div class="glm-legend"><mark>{learnt}</mark> · {read} · {hint}</div>')
     for row in rows:
         st.caption(_about(row))
         st.html(f'<div class="glm-tokens">{"".join(_drawn(row.pieces))}</div>')
