@@ -67,7 +67,7 @@ class Settings:
     )
     cpu_jobs: int = _setting(1, "jobs that compute on the CPU at once")
     stop_grace_seconds: float = _setting(
-        120.0, "seconds that a job has to obey a request to stop before it is killed"
+        600.0, "seconds that a job has to obey a request to stop before it is killed"
     )
     database_url: str = _setting("", "where conversations are kept; empty means SQLite in the home folder")
     language: str = _setting("auto", "language of pages and terminal", ("auto", "en", "zh"))

@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from glmcore.core.errors import GlmcoreError
 from glmcore.jobs.devices import slot_environment
-from glmcore.jobs.folder import JobFolder
+from glmcore.jobs.folder import JobFolder, open_log
 from glmcore.jobs.job import Job, JobKind
-from glmcore.tuning.job_config import JobConfig, flat_values, parse_job
+from glmcore.tuning.job_config import JobConfig, flat_values, job_text, parse_job
 from glmcore.tuning.job_config.file_values import parse_values, read_values
-from glmcore.tuning.planning.launch import ONE, launch_command
+from glmcore.tuning.planning.launch import ONE, launch_command, shown
 
 PROJECT = Path(__file__).resolve().parents[2]
 EDITED = (
@@ -34,10 +35,10 @@ def write_job_file(job: Job, folder: JobFolder) -> None:
     if folder.job_file.is_file() and not _says_the_same(folder.job_file, job):
         edited = folder.path / "job.edited.yaml"
         os.replace(folder.job_file, edited)
-        with folder.log.open("a", encoding="utf-8") as log:
-            log.write(EDITED.format(name=edited.name) + "\n")
+        with open_log(folder) as log:
+            log.write(f"{EDITED.format(name=edited.name)}\n".encode())
     beside = folder.path / ".job.yaml.new"
-    beside.write_text(job.config, encoding="utf-8")
+    beside.write_text(_text_here(job, folder), encoding="utf-8")
     os.replace(beside, folder.job_file)
 
 
@@ -69,10 +70,20 @@ def _predict_command(training: Sequence[str], job: Job, folder: JobFolder) -> li
     return [training[0], "-m", ONE, "predict", str(folder.job_file), *options]
 
 
+def _text_here(job: Job, folder: JobFolder) -> str:
+    """The job file; of one whose home folder was moved or copied since, with the folder that it has now."""
+    config = queued_config(job)
+    if config.saving.output_dir == folder.path:
+        return job.config
+    config = replace(config, saving=replace(config.saving, output_dir=folder.path))
+    return job_text(config, shown(*launch_command(config, folder.job_file)))
+
+
 def _says_the_same(path: Path, job: Job) -> bool:
     try:
         values, _problems = read_values(path)
         found = parse_job(values, str(path)).config
     except GlmcoreError:
         return False
-    return flat_values(found) == flat_values(queued_config(job))
+    anywhere = {"output_dir": None}  # it goes with the home folder
+    return flat_values(found) | anywhere == flat_values(queued_config(job)) | anywhere

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from glmcore.jobs.failures import read_reason
-from glmcore.jobs.folder import JobFolder
+from glmcore.jobs.folder import JobFolder, read_told
 from glmcore.jobs.job import Job, JobState
-from glmcore.tuning.run_folder import read_whole
 
 CLOCK_SECONDS = 2.0  # a clock may be set back so much between claim and start
 
@@ -22,7 +21,7 @@ class Ending:
 
 def told_by(job: Job, folder: JobFolder) -> Mapping[str, Any]:
     """The status file, where this attempt wrote it; empty otherwise."""
-    status = read_whole(folder.status)
+    status = read_told(folder.status)
     started = status.get("started")
     if not isinstance(started, (int, float)) or job.claimed_at is None:
         return {}
@@ -37,9 +36,9 @@ def ending_of(job: Job, folder: JobFolder, exit_code: int | None) -> Ending:
     """
     status = told_by(job, folder)
     match status.get("state"):
-        case "finished" if not exit_code:
+        case "finished":  # also where its process then fell over itself
             return Ending(JobState.FINISHED)
-        case "stopped" if not exit_code:
+        case "stopped":
             return Ending(JobState.STOPPED)
         case "failed":
             told = read_reason(status.get("reason"))

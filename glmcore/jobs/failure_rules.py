@@ -194,6 +194,7 @@ TEXT_RULES: tuple[FailureRule, ...] = (
             r"broken JSON",
             r"has no rows; there is nothing",
             r"There is no file ",
+            r"_file: there is no ",
             r"none is known as ",
             r"is no Parquet file",
             r"has no known ending",

@@ -1,10 +1,16 @@
 """The folder of a job: that of its run, and what the queue writes beside it."""
 
+import os
+import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from glmcore.core.errors import StorageError
-from glmcore.tuning.run_folder import RunFolder
+from glmcore.tuning.run_folder import RunFolder, read_whole
+
+MOST_TOLD_BYTES = 1 << 20  # a larger file is none of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +50,40 @@ def job_folder(jobs_dir: Path, job_id: str) -> JobFolder:
             "{id!r} is no name of a folder below {folder}; nothing was touched.", id=job_id, folder=jobs_dir
         )
     return JobFolder(path)
+
+
+def read_told(path: Path) -> dict[str, Any]:
+    """What a job told in a small file; empty also where something lies that would hold a reader up."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return {}
+    return read_whole(path) if stat.S_ISREG(facts.st_mode) and facts.st_size <= MOST_TOLD_BYTES else {}
+
+
+def open_log(folder: JobFolder) -> BinaryIO:
+    """To append to; raises OSError, also for a pipe in its place that nobody reads."""
+    return open(folder.log, "ab", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))
+
+
+def check_removable(folder: JobFolder) -> None:
+    """Raises StorageError where the folder leads elsewhere."""
+    if folder.path.is_symlink():
+        raise StorageError(
+            "{path} is a link, so what it leads to is not deleted; remove the link yourself.",
+            path=folder.path,
+        )
+
+
+def remove_folder(folder: JobFolder, name: str) -> None:
+    """Raises StorageError where something of it stays."""
+    try:
+        if folder.path.is_dir():
+            shutil.rmtree(folder.path)
+    except OSError as fault:
+        raise StorageError(
+            "{name} is off the list, but {path} cannot be removed whole: {fault}.",
+            name=name,
+            path=folder.path,
+            fault=fault.strerror or fault,
+        ) from fault

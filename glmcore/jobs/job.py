@@ -128,4 +128,5 @@ class Job(NewJob):
     @property
     def token(self) -> str:
         """Names this attempt in the environment of its processes: it survives what a pid does not."""
-        return f"{self.id}:{self.attempt}"
+        # With the runner: in a copy of the home folder another one makes the same attempt of the same job.
+        return f"{self.id}:{self.runner}:{self.attempt}"

@@ -5,6 +5,7 @@ things at once, and what came too late changes nothing and says so.
 """
 
 import time
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -17,7 +18,7 @@ from glmcore.jobs.rows import job_of, values_of
 from glmcore.jobs.schema import jobs
 from glmcore.storage import Database
 
-NAME_CHARACTERS = 120
+NAME_CHARACTERS, NOTE_CHARACTERS = 120, 10_000
 Jobs = list[Job]
 
 
@@ -36,6 +37,10 @@ class JobTable:
         """Raises NotFoundError."""
         with self._database.reading() as connection:
             return get_job(connection, job_id)
+
+    def has(self, job_id: str) -> bool:
+        with self._database.reading() as connection:
+            return connection.execute(select(jobs.c.id).where(jobs.c.id == job_id)).first() is not None
 
     def list(
         self,
@@ -69,8 +74,11 @@ class JobTable:
 
     def counts(self) -> dict[JobState, int]:
         query = select(jobs.c.state, func.count()).where(jobs.c.is_archived == 0).group_by(jobs.c.state)
+        counts: Counter[JobState] = Counter()
         with self._database.reading() as connection:
-            return {JobState(state): count for state, count in connection.execute(query)}
+            for state, count in connection.execute(query):  # one that nobody knows is read as `rows` does
+                counts[JobState(state) if state in list(JobState) else JobState.FAILED] += count
+        return dict(counts)
 
     def find_request(self, owner: str, request_id: str) -> Job | None:
         """The job that a request has made already."""
@@ -87,6 +95,8 @@ class JobTable:
         values = values_of(new) | {
             "id": job_id,
             "name": one_line(new.name),
+            "batch": one_line(new.batch),
+            "note": new.note.strip()[:NOTE_CHARACTERS],
             "state": JobState.QUEUED,
             "is_archived": 0,
             "attempt": 0,
@@ -111,7 +121,7 @@ class JobTable:
         self._set(job_id, name=one_line(name) or job_id)
 
     def annotate(self, job_id: str, note: str) -> None:
-        self._set(job_id, note=note.strip())
+        self._set(job_id, note=note.strip()[:NOTE_CHARACTERS])
 
     def archive(self, job_id: str, is_archived: bool) -> None:
         self._set(job_id, is_archived=int(is_archived))

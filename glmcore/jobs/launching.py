@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from glmcore.core.errors import JobError, StorageError
-from glmcore.jobs.folder import JobFolder
+from glmcore.jobs.folder import JobFolder, open_log, read_told
 from glmcore.jobs.processes import JOB_VARIABLE, ProcessId, identify_child
-from glmcore.tuning.run_folder import read_whole, write_whole
+from glmcore.tuning.run_folder import write_whole
 
 _SUPERVISOR = "glmcore.jobs.supervise"
 _ROOT = Path(__file__).resolve().parents[2]  # where `glmcore` is imported from
@@ -42,7 +42,7 @@ def launch(
         folder.exit.unlink(missing_ok=True)
         folder.supervisor.unlink(missing_ok=True)
         write_whole(folder.launch, values)
-        log = folder.log.open("ab")
+        log = open_log(folder)
     except OSError as fault:
         raise StorageError(
             "The job was not started: {path} cannot be written ({fault}). Make room on the disk, or make the "
@@ -85,14 +85,14 @@ def reap() -> None:
 
 def read_exit(folder: JobFolder, token: str) -> int | None:
     """The exit code of an attempt's command, negative for a signal; None while nobody saw it end."""
-    found = read_whole(folder.exit)
+    found = read_told(folder.exit)
     code = found.get("code")
     return code if found.get("token") == token and isinstance(code, int) else None
 
 
 def read_supervisor(folder: JobFolder, token: str) -> ProcessId | None:
     """The supervisor of an attempt, as it introduced itself; it need not live any more."""
-    found = read_whole(folder.supervisor)
+    found = read_told(folder.supervisor)
     pid, started = found.get("pid"), found.get("started")
     if found.get("token") == token and isinstance(pid, int) and isinstance(started, str):
         return ProcessId(pid, started)

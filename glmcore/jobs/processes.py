@@ -83,7 +83,11 @@ def signal_group(leader: ProcessId, token: str, number: int) -> int:
     def is_ours(seen: _Seen) -> bool:
         return _is_member(seen, leader, token)
 
-    return sum(_send(process, is_ours, number) for process in _find(is_ours))
+    count, tried = 0, set[ProcessId]()
+    while new := [process for process in _find(is_ours) if process not in tried]:
+        tried.update(new)  # one that was started since the first look would not be told
+        count += sum(_send(process, is_ours, number) for process in new)
+    return count
 
 
 def kill_all(leader: ProcessId | None, token: str) -> int:

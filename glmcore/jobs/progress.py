@@ -1,7 +1,6 @@
 """How far a job is, for tables and reports: read from its files, and only what was appended since."""
 
 import math
-import stat
 import threading
 import time
 from collections import OrderedDict
@@ -14,15 +13,13 @@ from glmcore.curves.logs.json_lines import JsonLines
 from glmcore.curves.logs.rows import TOTAL_STEPS
 from glmcore.curves.logs.tail import Tail
 from glmcore.curves.numbers import parse_number
-from glmcore.jobs.folder import JobFolder
+from glmcore.jobs.folder import JobFolder, read_told
 from glmcore.jobs.points import SPARK_POINTS, Points
-from glmcore.tuning.run_folder import read_whole
 
 __all__ = ["SPARK_POINTS", "JobProgress", "ProgressReader"]
 
 READ_SECONDS = 0.5  # of one folder at once; of a log of gigabytes the next call reads on
 MOST_FOLDERS = 256  # that are remembered: more than a table shows at once
-MOST_STATUS_BYTES = 1 << 20  # a larger one is none of ours
 LARGEST_COUNT = 1 << 53
 GOING_ON = ("preparing", "running")
 STAGES = (*GOING_ON, "stopped", "failed", "finished")
@@ -112,8 +109,7 @@ class _Watched:
             return
         seen = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
         if seen != self._status_facts:
-            is_sane = stat.S_ISREG(facts.st_mode) and facts.st_size <= MOST_STATUS_BYTES
-            self._status, self._status_facts = read_whole(self._status_path) if is_sane else {}, seen
+            self._status, self._status_facts = read_told(self._status_path), seen
 
     def _progress(self, attempt_at: float | None) -> JobProgress:
         status, points = self._status, self._points

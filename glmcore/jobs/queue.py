@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from glmcore.core.errors import JobError, StorageError
@@ -53,11 +54,13 @@ class JobQueue(JobTable):
             with self._database.writing() as connection:
                 queued = [job_of(row) for row in connection.execute(queued_jobs())]
                 live = [job_of(row) for row in connection.execute(live_jobs(host))]
-                picked = pick(queued, live)
+                picked = pick([job for job in queued if not job.state.has_ended], live)  # no damaged one
                 if picked is None:
                     return None
                 job, devices = picked
                 rows = [{"host": host, "device": device, "job_id": job.id} for device in devices]
+                is_held = slots.c.job_id.in_(select(jobs.c.id).where(jobs.c.state.in_(list(LIVE))))
+                connection.execute(slots.delete().where(~is_held))  # of rows that somebody deleted by hand
                 connection.execute(slots.insert(), rows)
                 claimed = jobs.update().where(jobs.c.id == job.id, jobs.c.state == JobState.QUEUED)
                 changed = connection.execute(

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from glmcore.core.errors import GlmcoreError, StorageError
+from glmcore.core.errors import GlmcoreError, JobError, StorageError
 from glmcore.jobs.commands import command_of, write_job_file
 from glmcore.jobs.devices import list_slots, pick_next
 from glmcore.jobs.ending import ending_of, told_by
@@ -46,6 +46,7 @@ class JobRunner:
         self._beaten_at = float("-inf")
         self._asked: set[tuple[str, StopWish]] = set()
         self._missed: set[str] = set()  # tokens without a process at the last look
+        self._since: dict[tuple[str, str], float] = {}  # by token and what is waited for: the first look
 
     def start(self) -> None:
         """Work in a thread of its own until `close`."""
@@ -71,7 +72,12 @@ class JobRunner:
             self._beaten_at = time.monotonic()
             self._look_for_stranded()
         for job in self._queue.live(self.host):
-            self._look_after(job)
+            try:
+                self._look_after(job)
+            except GlmcoreError as error:
+                log.error("%s", error)
+            except Exception:  # one job must not keep the others from being looked after
+                log.exception("looking after job %s failed; it is tried again", job.id)
         while claimed := self._queue.claim(self.host, self.id, partial(pick_next, slots=slots)):
             self._start(claimed)
 
@@ -97,13 +103,22 @@ class JobRunner:
             self._end(job, JobState.FAILED, None, error.to_dict())
         except OSError as fault:
             self._end(job, JobState.FAILED, None, _unwritable(folder, fault).to_dict())
+        except Exception as fault:  # it would be tried again and again
+            log.exception("job %s cannot be started", job.id)
+            self._end(job, JobState.FAILED, None, _unstartable(job, fault).to_dict())
         else:
-            self._queue.started(job, process)
-            log.info("started job %s, attempt %d, on %s", job.id, job.attempt, ", ".join(job.devices))
+            if self._queue.started(job, process):
+                log.info("started job %s, attempt %d, on %s", job.id, job.attempt, ", ".join(job.devices))
+            else:  # it took so long that another runner has put the job back
+                kill_all(process, job.token)
 
     # Looking after.
 
     def _look_after(self, job: Job) -> None:
+        if not job.state.is_live:  # its row is damaged: nothing can be known of it any more
+            kill_all(None, job.token)
+            self._queue.end(job, JobState.FAILED, None, job.reason, job.summary)
+            return
         folder = self._service.folder(job.id)
         process = job.process
         if process is None and (process := read_supervisor(folder, job.token)):
@@ -125,14 +140,14 @@ class JobRunner:
 
     def _look_for_process(self, job: Job) -> None:
         """A claim without a process: on its way, or of a runner that was killed."""
-        if time.time() - (job.claimed_at or 0) < START_SECONDS or find_by_token(job.token):
+        if self._waited(job, "start") < START_SECONDS or find_by_token(job.token):
             return
         log.warning("job %s was claimed but never started; it waits again", job.id)
         self._queue.put_back(job)
 
     def _stop(self, job: Job, folder: JobFolder, process: ProcessId) -> None:
         assert job.stop is not None
-        waited = time.time() - (job.stop_asked_at or 0)
+        waited = self._waited(job, "stop")
         if job.stop is StopWish.KILL or waited > self._service.settings.stop_grace_seconds:
             kill_all(process, job.token)
             return
@@ -151,6 +166,11 @@ class JobRunner:
         if signal_group(process, job.token, signal.SIGTERM):
             self._asked.add(asked)
 
+    def _waited(self, job: Job, what: str) -> float:
+        """Seconds since this runner first looked at it; not by the clock, which may be set."""
+        now = time.monotonic()
+        return now - self._since.setdefault((job.token, what), now)
+
     def _finish(self, job: Job, folder: JobFolder, exit_code: int | None) -> None:
         ending = ending_of(job, folder, exit_code)
         self._end(job, ending.state, exit_code, ending.reason)
@@ -163,6 +183,7 @@ class JobRunner:
         if self._queue.end(job, state, exit_code, reason, summary):
             log.info("job %s is %s (exit code %s)", job.id, state, exit_code)
         self._asked = {asked for asked in self._asked if asked[0] != job.token}
+        self._since = {key: at for key, at in self._since.items() if key[0] != job.token}
         self._missed.discard(job.token)
 
     def _look_for_stranded(self) -> None:
@@ -172,9 +193,18 @@ class JobRunner:
         for job in self._queue.live():
             if job.host in heard or job.host == self.host:
                 continue
-            updated = told_by(job, self._service.folder(job.id)).get("updated") or job.claimed_at
+            folder = self._service.folder(job.id)
+            updated = told_by(job, folder).get("updated") or job.claimed_at
             if isinstance(updated, (int, float)) and now - updated > STRANDED_SECONDS:
-                self._end(job, JobState.LOST, None, None)
+                self._finish(job, folder, read_exit(folder, job.token))  # it may have told its end before
+
+
+def _unstartable(job: Job, fault: Exception) -> JobError:
+    return JobError(
+        "{name} could not be started, which is a fault of this program: {fault}.",
+        name=job.name,
+        fault=repr(fault),
+    )
 
 
 def _unwritable(folder: JobFolder, fault: OSError) -> StorageError:

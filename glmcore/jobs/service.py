@@ -3,21 +3,20 @@
 Nothing here starts a process: a job becomes a row of the queue and a folder, and a runner does the rest.
 """
 
-import shutil
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from glmcore.core.errors import GlmcoreError, JobError, NotFoundError, StorageError
+from glmcore.core.errors import GlmcoreError, JobError, NotFoundError
 from glmcore.core.settings import Settings
 from glmcore.jobs.commands import queued_config
-from glmcore.jobs.folder import JobFolder, job_folder
+from glmcore.jobs.folder import JobFolder, check_removable, job_folder, remove_folder
 from glmcore.jobs.job import Job, JobKind, JobState, StopWish
 from glmcore.jobs.names import job_id_for
 from glmcore.jobs.progress import JobProgress, ProgressReader
 from glmcore.jobs.queue import JobQueue, open_queue
-from glmcore.jobs.submission import JobRequest, add_job, resolved
+from glmcore.jobs.submission import JobRequest, add_job, resolved, unwritable
 from glmcore.tuning.checkpoints import Checkpoint, last_checkpoint, list_checkpoints
 from glmcore.tuning.job_config import JobConfig, job_text
 from glmcore.tuning.planning.launch import launch_command, shown
@@ -46,7 +45,7 @@ class JobService:
     def progress(self, job: Job) -> JobProgress:
         """How far a job is: of an ended one as it was kept, of others from their files."""
         if job.state.has_ended and job.summary is not None:
-            with suppress(TypeError):  # of a version with other values
+            with suppress(TypeError, ValueError):  # of a version with other values
                 return JobProgress.from_dict(dict(job.summary))
         attempt_at = job.claimed_at if job.state.is_live else None
         return self._progress.read(self.folder(job.id), attempt_at=attempt_at)
@@ -173,6 +172,11 @@ class JobService:
         folder = self.folder(job.id)
         if not folder.path.is_dir():
             return JobError("The folder of {name} is gone; duplicate the job instead.", name=job.name)
+        checkpoint = job.options.get("checkpoint", BASE)
+        if checkpoint != BASE and not Path(checkpoint).is_dir():
+            return JobError(
+                "{name} answers with a checkpoint that is gone: {path}.", name=job.name, path=checkpoint
+            )
         if job.state is JobState.FINISHED and job.kind is not JobKind.TRAIN:
             return JobError("{name} has finished; there is nothing to go on with.", name=job.name)
         if job.state is JobState.FINISHED and last_checkpoint(folder) is None:
@@ -197,8 +201,12 @@ class JobService:
             raise JobError(
                 "{name} has finished; name a later end (more steps or passes) to go on.", name=job.name
             )
-        if job.state is JobState.FINISHED:  # the run would refuse a folder that says it is done
-            self.folder(job_id).status.unlink(missing_ok=True)
+        if text is not None:  # the run would refuse a folder that says it is done
+            folder = self.folder(job_id)
+            try:
+                folder.status.unlink(missing_ok=True)
+            except OSError as fault:
+                raise unwritable(folder.path, fault) from fault
         return self.queue.requeue(job_id, text)
 
     def rename(self, job_id: str, name: str) -> None:
@@ -221,26 +229,17 @@ class JobService:
             JobError: it is live, or a live one needs its files.
             StorageError: the folder is not one of the jobs folder, or cannot be removed.
         """
-        job, folder = self.queue.get(job_id), self.folder(job_id)
+        job = self.queue.get(job_id)
         users = [child.name for child in self.queue.children(job_id) if not child.state.has_ended]
-        if with_files and users:
+        if not with_files:
+            self.queue.forget(job_id)
+            return
+        if users:
             raise JobError("{name} is needed by {users}; wait for its end.", name=job.name, users=users[0])
-        if with_files and folder.path.is_symlink():
-            raise StorageError(
-                "{path} is a link, so what it leads to is not deleted; remove the link yourself.",
-                path=folder.path,
-            )
+        folder = self.folder(job_id)
+        check_removable(folder)
         self.queue.forget(job_id)
-        if with_files and folder.path.is_dir():
-            try:
-                shutil.rmtree(folder.path)
-            except OSError as fault:
-                raise StorageError(
-                    "{name} is off the list, but {path} cannot be removed whole: {fault}.",
-                    name=job.name,
-                    path=folder.path,
-                    fault=fault.strerror or fault,
-                ) from fault
+        remove_folder(folder, job.name)
 
     def _longer(self, job: Job, max_steps: int | None, num_train_epochs: float | None) -> str:
         """The job file with a later end."""

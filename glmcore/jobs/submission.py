@@ -57,7 +57,7 @@ def add_job(request: JobRequest, settings: Settings, queue: JobQueue) -> Job:
     try:
         folder = _make_folder(request, jobs_dir, queue)
     except OSError as fault:
-        raise _unwritable(jobs_dir, fault) from fault
+        raise unwritable(jobs_dir, fault) from fault
     try:
         new = _new_job(request, folder, settings)
         folder.job_file.write_text(new.config, encoding="utf-8")
@@ -67,7 +67,7 @@ def add_job(request: JobRequest, settings: Settings, queue: JobQueue) -> Job:
     except BaseException as fault:
         shutil.rmtree(folder.path, ignore_errors=True)
         if isinstance(fault, OSError):
-            raise _unwritable(folder.path, fault) from fault
+            raise unwritable(folder.path, fault) from fault
         raise
     if job.id != folder.path.name:  # of the same request, sent twice at the same moment
         shutil.rmtree(folder.path, ignore_errors=True)
@@ -166,7 +166,7 @@ def _copy_points(source: Path, target: Path, last_step: int) -> None:
                     kept.write(line)
 
 
-def _unwritable(path: Path, fault: OSError) -> StorageError:
+def unwritable(path: Path, fault: OSError) -> StorageError:
     return StorageError(
         "{path} cannot be written: {fault}; nothing was queued.", path=path, fault=fault.strerror or fault
     )

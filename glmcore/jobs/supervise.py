@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,18 +31,18 @@ def supervise(folder: JobFolder, token: str) -> int:
     launch = read_whole(folder.launch)
     if launch.get("token") != token:
         return 0  # too late: another attempt has begun, and this one has no say any more
-    _outlive_signals()
+    signals = _outlive_signals()
     me = identify_child(os.getpid())
     with suppress(OSError):  # a full disk: who started us knows it too
         write_whole(folder.supervisor, {"token": token, "pid": me.pid, "started": me.started})
     gap = "\n" if folder.log.exists() and folder.log.stat().st_size else ""
     _print(f"{gap}=== attempt {token.rpartition(':')[2]}, {time.strftime('%Y-%m-%dT%H:%M:%S%z')}")
-    code = _run(launch, token)
+    code = _run(launch, token, signals)
     write_exit(folder, token, code)
     return code if code >= 0 else 128 - code
 
 
-def _run(launch: Mapping[str, Any], token: str) -> int:
+def _run(launch: Mapping[str, Any], token: str, signals: Sequence[int]) -> int:
     environment = os.environ | launch["environment"] | {JOB_VARIABLE: token, "PYTHONUNBUFFERED": "1"}
     try:
         command = subprocess.Popen(
@@ -51,6 +51,8 @@ def _run(launch: Mapping[str, Any], token: str) -> int:
     except (OSError, ValueError) as fault:
         _print(f"The command {launch['command'][0]!r} could not be started in {launch['cwd']!r}: {fault}")
         return CANNOT_START
+    for number in signals:  # that came before there was a command to get them
+        command.send_signal(number)
     return command.wait()
 
 
@@ -66,14 +68,19 @@ def write_exit(folder: JobFolder, token: str, code: int) -> None:
             return
 
 
-def _outlive_signals() -> None:
+def _outlive_signals() -> list[int]:
     """The group is signalled as a whole, and this one is to see how the command takes it.
 
-    A function that does nothing, since an ignored signal would stay ignored in the command.
+    A function that notes it, since an ignored signal would stay ignored in the command.
+
+    Returns:
+        The signals that came, those to come too.
     """
+    came: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda number, _: came.append(number))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored, it would hide the exit code
+    return came
 
 
 def _print(line: str) -> None:

@@ -54,7 +54,7 @@ def test_every_kind_of_value_is_read_from_text() -> None:
 def test_how_jobs_are_run_can_be_set() -> None:
     settings = load_settings({"GLMCORE_CPU_JOBS": "2", "GLMCORE_STOP_GRACE_SECONDS": "7.5"})
     assert (settings.cpu_jobs, settings.stop_grace_seconds) == (2, 7.5)
-    assert (Settings().cpu_jobs, Settings().stop_grace_seconds) == (1, 120.0)
+    assert (Settings().cpu_jobs, Settings().stop_grace_seconds) == (1, 600.0)
 
 
 def test_an_empty_variable_is_as_if_unset() -> None:

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from glmcore.jobs.commands import command_of
+from glmcore.jobs.commands import command_of, write_job_file
 from glmcore.jobs.folder import JobFolder
 from glmcore.jobs.job import Job, JobKind, JobState, Needs
-from glmcore.tuning.job_config import DeviceConfig, JobConfig, job_text
+from glmcore.tuning.job_config import DeviceConfig, JobConfig, job_text, parse_job
+from glmcore.tuning.job_config.file_values import read_values
 
 
 def job(device: str, *devices: str, kind: JobKind = JobKind.TRAIN, processes: int = 1) -> Job:
@@ -70,3 +71,17 @@ def test_a_prediction_says_where_its_answers_and_its_status_go(folder: JobFolder
         *["--checkpoint", "/x/checkpoint-3", "--output", str(folder.predictions)],
         *["--status", str(folder.path), "--compare-base"],
     ]
+
+
+def test_a_job_whose_home_was_moved_writes_into_its_folder_of_now(folder: JobFolder, tmp_path: Path) -> None:
+    before = replace(
+        JobConfig(), saving=replace(JobConfig().saving, output_dir=tmp_path / "before" / "demo-1")
+    )
+    moved = replace(job("cpu", "cpu:0"), config=job_text(before))
+    folder.path.mkdir()
+    folder.job_file.write_text(moved.config)
+    for _ in range(2):
+        write_job_file(moved, folder)
+        values, _problems = read_values(folder.job_file)
+        assert parse_job(values, "").config.saving.output_dir == folder.path
+    assert [path.name for path in folder.path.iterdir()] == ["job.yaml"]  # nobody has edited anything

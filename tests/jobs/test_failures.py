@@ -69,6 +69,10 @@ ENDINGS = [
     ),
     (
         "data",
+        "job.yaml: train_file: there is no /data/train.csv; paths count from the folder that one starts in.",
+    ),
+    (
+        "data",
         "train.csv has changed since the run in jobs/a began, so it cannot go on as if it had not stopped",
     ),
     ("no_device", "RuntimeError: No CUDA GPUs are available"),

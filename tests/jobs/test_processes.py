@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,21 @@ def test_a_pid_reused_after_the_search_is_not_signalled(
     monkeypatch.setattr(processes, "_find", lambda _: [ProcessId(child.pid, "before")])
     assert signal_group(leader, TOKEN, signal.SIGKILL) == 0
     assert is_alive(leader)
+
+
+def test_a_member_that_is_started_while_the_group_is_signalled_is_signalled_too(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader = identify_child(start(["sh", "-c", "sleep 60 & sleep 60; true"]).pid)
+    assert wait_until(lambda: len(group_members(leader, TOKEN)) == 3)
+    find, looks = processes._find, []
+
+    def see_only_the_leader_first(is_ours: Any) -> list[ProcessId]:
+        looks.append(is_ours)
+        return [leader] if len(looks) == 1 else find(is_ours)
+
+    monkeypatch.setattr(processes, "_find", see_only_the_leader_first)
+    assert signal_group(leader, TOKEN, signal.SIGTERM) >= 3
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names are set through /proc")

@@ -1,3 +1,4 @@
+import sqlite3
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -207,6 +208,21 @@ def test_a_claim_that_was_asked_to_stop_is_not_queued_again(queue: JobQueue) -> 
     claimed(queue)
     queue.put_back(queue.ask_stop("a", StopWish.SAVE))
     assert queue.get("a").state is JobState.STOPPED
+
+
+def test_a_row_deleted_by_hand_keeps_no_device(queue: JobQueue, tmp_path: Path) -> None:
+    add(queue, "a", "b")
+    claimed(queue)
+    with sqlite3.connect(tmp_path / "home" / "glmcore.db") as connection:
+        connection.execute("DELETE FROM jobs WHERE id = 'a'")
+    assert claimed(queue).id == "b"
+
+
+def test_notes_and_names_of_any_size_are_cut(queue: JobQueue) -> None:
+    queue.add(replace(new_job("n" * 10**6), note="x" * 10**6, batch="b" * 10**6), "a")
+    queue.annotate("a", "y" * 10**6)
+    job = queue.get("a")
+    assert (len(job.name), len(job.batch), len(job.note)) == (120, 120, 10_000)
 
 
 def test_a_live_job_cannot_be_forgotten(queue: JobQueue) -> None:

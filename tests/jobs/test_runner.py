@@ -207,7 +207,7 @@ def test_after_a_restart_of_the_machine_a_reused_pid_is_not_taken_for_the_job(
 def test_another_runner_goes_on_where_one_was_killed_before_it_said_what_it_started(
     service: JobService, runner: JobRunner, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service.queue, "started", lambda job, process: False)
+    monkeypatch.setattr(service.queue, "started", lambda job, process: True)
     job = start("3", "0.05")
     assert job.process is None
     monkeypatch.undo()

@@ -1,5 +1,8 @@
 import json
 import os
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +70,30 @@ def test_the_same_request_makes_one_job_and_one_folder(service: JobService, conf
     assert len(list(service.settings.jobs_dir.iterdir())) == 1
 
 
+def test_the_same_request_sent_by_many_at_once_makes_one_job_and_keeps_its_folder(
+    service: JobService, config: JobConfig
+) -> None:
+    for request in map(str, range(5)):
+        together = threading.Barrier(4)
+
+        def send(_: int, request: str = request, together: threading.Barrier = together) -> str:
+            together.wait()
+            return service.submit(config, name="demo", owner="ann", request_id=request).id
+
+        with ThreadPoolExecutor(4) as people:
+            assert len(set(people.map(send, range(4)))) == 1
+    names = {job.id for job in service.queue.list()}
+    assert len(names) == 5 and names == {path.name for path in service.settings.jobs_dir.iterdir()}
+
+
+def test_a_request_of_somebody_else_is_another_job_even_where_a_folder_is_gone(
+    service: JobService, config: JobConfig
+) -> None:
+    first = service.submit(config, name="demo", owner="ann", request_id="r")
+    shutil.rmtree(service.folder(first.id).path)
+    assert service.submit(config, name="demo", owner="bob", request_id="r").id != first.id
+
+
 def test_everything_wrong_is_said_at_once_and_nothing_is_left(service: JobService, config: JobConfig) -> None:
     wrong = replace(
         config,
@@ -120,6 +147,15 @@ def test_a_finished_job_goes_on_with_a_later_end_only(service: JobService, confi
     assert not folder.status.exists()
 
 
+def test_a_status_that_cannot_be_removed_is_said(service: JobService, config: JobConfig) -> None:
+    job = submit(service, config)
+    save_checkpoint(service.folder(job.id), 10)
+    service.folder(job.id).status.mkdir()
+    end(service, job)
+    with pytest.raises(StorageError, match="nothing was queued"):
+        service.resume(job.id, max_steps=20)
+
+
 def test_a_finished_job_without_a_checkpoint_cannot_go_on(service: JobService, config: JobConfig) -> None:
     job = end(service, submit(service, config))
     problem = service.resume_problem(job)
@@ -133,7 +169,9 @@ def test_a_restart_has_the_checkpoint_the_best_one_and_the_curves_up_to_it(
     folder = service.folder(job.id)
     for step in (10, 20, 30):
         save_checkpoint(folder, step, best=10)
-    folder.metrics.write_text("".join(json.dumps({"step": step, "loss": 1.0}) + "\n" for step in (5, 20, 25)))
+    odd = ['{"step": "x"}', "[" * 10_000, "5", '{"loss": 1.0}']
+    points = [json.dumps({"step": step, "loss": 1.0}) for step in (5, 20, 25)]
+    folder.metrics.write_text("\n".join([*odd, *points]) + "\n")
     again = service.restart(job.id, 20, name="demo again", owner="ann")
     new = service.folder(again.id)
     assert [one.step for one in list_checkpoints(new)] == [10, 20]
@@ -155,6 +193,20 @@ def test_a_prediction_has_a_folder_and_settings_of_its_own(service: JobService, 
     assert found.options == {"checkpoint": str(path), "compare_base": True}
     read = read_job(service.folder(found.id).job_file, needs="test_file").config
     assert (read.data.test_file, read.saving.output_dir) == (rows, service.folder(found.id).path)
+
+
+def test_a_prediction_cannot_go_on_without_its_checkpoint(service: JobService, config: JobConfig) -> None:
+    job = end(service, submit(service, config))
+    save_checkpoint(service.folder(job.id), 10)
+    assert config.data.train_file
+    asked = service.predict(
+        name="judge", owner="a", data_file=config.data.train_file, checkpoint="last", source=job
+    )
+    service.stop(asked.id, StopWish.SAVE)
+    assert service.resume_problem(service.queue.get(asked.id)) is None
+    service.delete(job.id, with_files=True)
+    with pytest.raises(JobError, match="a checkpoint that is gone"):
+        service.resume(asked.id)
 
 
 def test_a_prediction_of_the_base_needs_no_training(service: JobService, config: JobConfig) -> None:

@@ -129,3 +129,8 @@ def test_a_folder_deleted_meanwhile_is_no_fault(tmp_path: Path) -> None:
     os.mkdir(folder.path)
     code, printed = run(folder, ["sh", "-c", f"rm -r {folder.path}; exit 4"])
     assert code == 4 and "Traceback" not in printed
+
+
+def test_a_signal_that_came_before_the_command_reaches_it(tmp_path: Path) -> None:
+    launch = {"command": ["sleep", "60"], "environment": {}, "cwd": str(tmp_path)}
+    assert supervise._run(launch, TOKEN, [signal.SIGTERM]) == -signal.SIGTERM

@@ -150,6 +150,8 @@ def _write(file: Path, holder: Holder) -> None:
 
 def _read(file: Path) -> Holder | None:
     try:
+        if not file.is_file():  # a pipe would hold the reader up
+            return None
         values: Any = json.loads(file.read_text(encoding="utf-8"))
         holder = Holder(**values)
     except (OSError, ValueError, TypeError, RecursionError):
@@ -159,6 +161,7 @@ def _read(file: Path) -> Holder | None:
         all(isinstance(text, str) for text in texts)
         and type(holder.bytes) is type(holder.pid) is int
         and 0 < holder.pid < 1 << 31
+        and 0 <= holder.bytes < 1 << 62
         and type(holder.started) is float
         and math.isfinite(holder.started)
     )
