@@ -10,12 +10,23 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from glmcore.core.settings import Settings
 from glmcore.jobs.job import Job, JobState
 from glmcore.jobs.service import open_jobs
-from tests.e2e.dashboard import Dashboard
+from tests.e2e.dashboard import Dashboard, make_home
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
-STEPS = 24
+STEPS = 12
 WAIT = 240_000  # milliseconds for what a model has to compute, on a busy machine
+
+
+@pytest.fixture
+def dashboard(tmp_path: Path, embedded_home: Path) -> Iterator[Dashboard]:
+    # A thread each: chat, training and browser share few cores, and waiting threads are in one another's way.
+    server = Dashboard(make_home(tmp_path / "home", embedded_home), OMP_NUM_THREADS="1")
+    server.start()
+    server.wait_until_ready()
+    yield server
+    server.stop()
+    assert "Traceback" not in server.log.read_text(), server.log.read_text()[-3000:]
 
 
 @pytest.fixture
