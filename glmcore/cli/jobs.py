@@ -36,7 +36,9 @@ def add_jobs(commands: Commands, language: str) -> None:
     actions = jobs.add_subparsers(title=_("Commands"), metavar=_("COMMAND"))
     add_submit(actions, language)
     listing = add_command(actions, "list", _("all jobs, the newest first; the default"), run_list, language)
-    listing.add_argument("--state", choices=[str(state) for state in JobState], help=_("only those in this state"))
+    listing.add_argument(
+        "--state", choices=[str(state) for state in JobState], help=_("only those in this state")
+    )
     listing.add_argument("--all", action="store_true", help=_("those in the archive too"))
     listing.add_argument("--json", action="store_true", help=_("as JSON, for programs"))
     _add_on_one(actions, "show", _("everything about one job, and why it failed"), run_show, language)

@@ -29,7 +29,7 @@ def outside_problems(config: JobConfig, settings: Settings) -> list[ConfigError]
     models = (settings.home, *settings.model_roots)
     base = Path(config.model.base_model).expanduser()
     named = {
-        "base_model": (base if os.path.exists(base) else None, models),
+        "base_model": (base if _is_path(base) else None, models),
         "adapter_path": (config.model.adapter_path, models),
         "accelerate_config": (config.devices.accelerate_config, (CONFIGS, settings.home / "templates")),
     }
@@ -44,6 +44,11 @@ def outside_problems(config: JobConfig, settings: Settings) -> list[ConfigError]
                 )
             )
     return problems
+
+
+def _is_path(model: Path) -> bool:
+    """Not a name of the hub or the list, whether there is such a folder or not: that is told to nobody."""
+    return model.is_absolute() or ".." in model.parts or os.path.exists(model)
 
 
 def _is_below(path: Path, roots: Iterable[Path]) -> bool:

@@ -69,7 +69,8 @@ def use_in_chat(services: Services, base_model: str, checkpoint: Path) -> NoRetu
     st.session_state[MODEL_KEY] = st.session_state[OTHER_MODEL_KEY] = model
     st.session_state[ADAPTER_KEY] = adapter or NONE
     services.models.start_loading(model)
-    st.switch_page(CHAT_PAGE)
+    # Any other address would come to stand behind this page first, and "back" would lead there.
+    st.switch_page(CHAT_PAGE, query_params=st.query_params.to_dict())
 
 
 def what_to_load(settings: Settings, base_model: str, checkpoint: Path) -> tuple[str, str | None]:
@@ -78,16 +79,20 @@ def what_to_load(settings: Settings, base_model: str, checkpoint: Path) -> tuple
     Raises:
         NotFoundError: it is not there any more, or not finished.
     """
-    path = checkpoint.absolute()
-    for entry in list_adapters(settings):
-        if entry.path.absolute() == path:
-            return listed_model(settings, base_model), entry.name
-    if is_tuned_model(path):
-        return str(path), None
+    if name := adapter_name(settings, checkpoint):
+        return listed_model(settings, base_model), name
+    if is_tuned_model(checkpoint):
+        return str(checkpoint.absolute()), None
     raise NotFoundError(
         "There is no finished checkpoint {name} (any more); choose another one of its job.",
         name=short_name(checkpoint.as_posix()),
     )
+
+
+def adapter_name(settings: Settings, folder: Path) -> str | None:
+    """The name under which the pickers list an adapter's folder; None where it holds no finished one."""
+    path = folder.absolute()
+    return next((entry.name for entry in list_adapters(settings) if entry.path.absolute() == path), None)
 
 
 def listed_model(settings: Settings, base_model: str) -> str:

@@ -48,6 +48,8 @@ def test_models_and_adapters_come_from_the_home_or_the_model_folders(tmp_path: P
     inside = ModelConfig(base_model=str(listed), adapter_path=settings.home / "jobs" / "x")
     assert keys(job(model=inside), settings) == []
     assert keys(job(model=ModelConfig(base_model="org/name-of-the-hub")), settings) == []
+    for path in ("/no/such/model", "../no/such", "~/no-such"):  # nobody learns what there is
+        assert keys(job(model=ModelConfig(base_model=path)), settings) == ["base_model"]
 
 
 def test_accelerate_is_configured_by_shipped_files(tmp_path: Path) -> None:

@@ -153,6 +153,13 @@ def test_checkpoint_is_loaded_into_a_new_chat(server: Server) -> None:
     assert adapters_asked(server) == [CHECKPOINT]
 
 
+def test_back_from_the_chat_leads_to_the_address_that_was_left(server: Server) -> None:
+    folder = finish(add_adapter(server, CHECKPOINT))
+    at = use(EMBEDDED_MODEL, folder, address={"view": "jobs", "job": "demo"})
+    # Streamlit puts another address before the page, and an entry of the browser's history with it.
+    assert dict(at.query_params) == {"view": "jobs", "job": "demo"}
+
+
 def test_choice_survives_what_the_chat_showed_before(server: Server) -> None:
     add_model(server, "second")
     folder = finish(add_adapter(server, CHECKPOINT))

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import NoReturn
 
 import streamlit as st
 
-from glmcore.ui.adapter_picker import listed_model, what_to_load
+from glmcore.core.settings import Settings
+from glmcore.ui.adapter_picker import adapter_name, listed_model
 from glmcore.ui.compare.sides import name_in_address
-from glmcore.ui.services import services
-from glmcore.ui.session import COMPARE_PAGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,21 +40,14 @@ def put_address(address: Address) -> None:
     st.query_params.from_dict(_values(address))
 
 
-def open_compare(model: str, adapter: str) -> NoReturn:
-    """Go to the page with a base model and what was tuned on it.
+def compare_query(settings: Settings, model: str, checkpoint: Path) -> dict[str, str]:
+    """What leads to the page with a base model and a checkpoint that was tuned on it.
 
-    Args:
-        adapter: its name, or the path of a checkpoint.
-
-    Raises:
-        NotFoundError: the checkpoint is not there any more, or not finished.
+    It is for a link: `st.switch_page` puts it behind the address of the page that is left first, where "back"
+    would lead. A checkpoint that has gone is said by the page.
     """
-    settings, name = services().settings, adapter
-    if Path(adapter).is_absolute():
-        _model, found = what_to_load(settings, model, Path(adapter))
-        name = found or name_in_address(Path(adapter))
-    address = Address(model=listed_model(settings, model), adapter=name)
-    st.switch_page(COMPARE_PAGE, query_params=_values(address))
+    name = adapter_name(settings, checkpoint) or name_in_address(checkpoint)
+    return _values(Address(model=listed_model(settings, model), adapter=name))
 
 
 def _values(address: Address) -> dict[str, str]:

@@ -9,7 +9,7 @@ from glmcore.core.errors import GlmcoreError, NotFoundError
 from glmcore.history import Conversation
 from glmcore.ui import chat_page
 from glmcore.ui.asking import AnswerOptions
-from glmcore.ui.compare.address import Address, open_compare, put_address, read_address
+from glmcore.ui.compare.address import Address, put_address, read_address
 from glmcore.ui.compare.exchange import Column, OptionsFor, answer_all, ask_both, open_column, stop_all
 from glmcore.ui.compare.pickers import (
     DRAFT_KEY,
@@ -28,8 +28,6 @@ from glmcore.ui.services import Services, services
 from glmcore.ui.session import CHAT_PAGE, CONVERSATION_PARAM, OWNER
 from glmcore.ui.style import WIDE_STYLE
 from glmcore.ui.text import _, error_text
-
-__all__ = ["open_compare", "show"]
 
 QUESTION_KEY, MARKS_KEY = "compare_question", "compare_marks"
 RESTORED_KEY, DEFAULTS_KEY, NOTICE_KEY = "compare_restored", "compare_defaults", "compare_notice"

@@ -151,6 +151,8 @@ def test_a_file_that_is_no_holder_is_passed_over(tmp_path, text):
         {"started": float("nan")},
         {"started": "now"},
         {"bytes": "many"},
+        {"bytes": 10**400},
+        {"bytes": -1},
         {"bytes": None},
         {"name": ["a"]},
         {"device": None},
@@ -160,6 +162,13 @@ def test_a_file_that_is_no_holder_is_passed_over(tmp_path, text):
 def test_a_holder_with_odd_values_is_passed_over(tmp_path, changes):
     path = written(tmp_path, **changes)
     assert names(tmp_path, "auto") == [] and path.exists()
+
+
+def test_a_pipe_in_place_of_a_file_holds_nobody_up(tmp_path):
+    path = written(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    assert names(tmp_path) == []
 
 
 def test_a_folder_in_place_of_a_file_is_passed_over(tmp_path):

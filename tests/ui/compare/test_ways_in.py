@@ -3,16 +3,17 @@
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from glmcore.core.settings import EMBEDDED_MODEL
 from glmcore.tuning.job_config import DataConfig, JobConfig, ModelConfig
+from glmcore.ui.compare.address import compare_query
 from glmcore.ui.compare.sides import base_of, offered_models, offered_sides
 from glmcore.ui.compare.suggestions import suggested_questions
 from tests.fakes import FakeEngine
 from tests.sources import ROOT
 from tests.ui.compare.comparing import ADAPTER, Comparison, add_checkpoint, two_engines
 from tests.ui.visits import Server
-from tests.ui.ways import leave_for
 
 DEMO = ROOT / "configs" / "demo"
 
@@ -26,18 +27,20 @@ def add_job(server: Server, base_model: str = EMBEDDED_MODEL, **data: object) ->
     return f"jobs/{job.id}/checkpoints/checkpoint-100"
 
 
+def follow(server: Server, checkpoint: Path) -> AppTest:
+    """The page that the link of a checkpoint leads to."""
+    return Comparison(server, **compare_query(server.services.settings, EMBEDDED_MODEL, checkpoint)).at
+
+
 def test_checkpoint_leads_to_the_page_with_base_and_adapter(server: Server) -> None:
-    folder = add_checkpoint(server)
-    for adapter in (ADAPTER, str(folder)):
-        at = leave_for(f"open_compare({EMBEDDED_MODEL!r}, {adapter!r})")
-        assert at.title[0].value == "Compare"
-        assert at.selectbox(key="compare_left").value == ""
-        assert at.selectbox(key="compare_right").value == ADAPTER
+    at = follow(server, add_checkpoint(server))
+    assert at.title[0].value == "Compare"
+    assert at.selectbox(key="compare_left").value == ""
+    assert at.selectbox(key="compare_right").value == ADAPTER
 
 
 def test_tuned_model_leads_to_the_page_as_the_right_one(server: Server) -> None:
-    folder = add_checkpoint(server, "full", 7, kind="model")
-    at = leave_for(f"open_compare({EMBEDDED_MODEL!r}, {str(folder)!r})")
+    at = follow(server, add_checkpoint(server, "full", 7, kind="model"))
     assert at.selectbox(key="compare_right").value == "jobs/full/checkpoints/checkpoint-7"
     assert at.selectbox(key="compare_model").value == EMBEDDED_MODEL
 
@@ -45,8 +48,8 @@ def test_tuned_model_leads_to_the_page_as_the_right_one(server: Server) -> None:
 def test_checkpoint_that_has_gone_is_said(server: Server) -> None:
     folder = add_checkpoint(server)
     (folder / "complete.json").unlink()
-    at = leave_for(f"open_compare({EMBEDDED_MODEL!r}, {str(folder)!r})")
-    assert "There is no finished checkpoint demo/checkpoint-100" in at.exception[0].message
+    at = follow(server, folder)
+    assert "demo/checkpoint-100 is not there (any more)" in at.warning[0].value.replace("\\", "")
 
 
 def test_base_of_a_job_elsewhere_can_be_chosen_and_no_other_path(server: Server, tmp_path: Path) -> None:

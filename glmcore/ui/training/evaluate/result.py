@@ -90,7 +90,7 @@ def _show_state(services: Services, job: Job) -> None:
     progress = jobs.progress(job)
     parts = [state_text(job, progress)]
     if progress.total:
-        parts.append(_("{count} of {total} rows", count=progress.step, total=progress.total))
+        parts.append(_("{count} of {total} answers", count=progress.step, total=progress.total))
     if job.state.is_live and progress.eta_seconds is not None:
         parts.append(_("{time} to go", time=duration_text(progress.eta_seconds)))
     parts += [plain(part) for part in (job.base_model, job.data) if part]

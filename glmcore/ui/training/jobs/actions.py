@@ -4,6 +4,7 @@ A job that is not any more what somebody saw when they chose is left alone, and 
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from glmcore.jobs.job import Job, JobState, StopWish
 from glmcore.jobs.service import JobService
 from glmcore.ui.text import error_text
 
-NOTICE_KEY = "jobs_notice"  # faults of one run that the next one says
+NOTICE_KEY = "jobs_notice"  # faults of one run that the next ones say
+NOTICE_SECONDS = 15.0  # so long they are said: what is live is drawn again every other second
 MAX_FILES = 200_000  # looked at to tell the size of a folder
 
 
@@ -101,24 +103,27 @@ def for_each(seen: Iterable[Job], action: Callable[[Job], None]) -> list[Glmcore
 
 
 def tried(action: Callable[[], None]) -> bool:
-    """Do it; a fault is said by the next run of the page."""
+    """Do it; a fault is said by the next runs of the page."""
+    faults: list[GlmcoreError] = []
     try:
         action()
     except GlmcoreError as error:
-        leave_notice([error])
-        return False
-    return True
+        faults.append(error)
+    leave_notice(faults)
+    return not faults
 
 
 def leave_notice(faults: list[GlmcoreError]) -> None:
-    if faults:
-        st.session_state[NOTICE_KEY] = faults
+    """What went wrong with this click, in place of what did with the one before it."""
+    st.session_state[NOTICE_KEY] = (time.monotonic() + NOTICE_SECONDS, faults)
 
 
 def show_notice() -> None:
-    """What went wrong with the last click."""
-    for error in st.session_state.pop(NOTICE_KEY, ()):
-        st.warning(error_text(error), icon=":material/warning:")
+    """What went wrong with the last click, for a while."""
+    until, faults = st.session_state.get(NOTICE_KEY, (0.0, []))
+    with st.container():  # one place, whether something is said or not
+        for error in faults if time.monotonic() < until else ():
+            st.warning(error_text(error), icon=":material/warning:")
 
 
 def can_be_deleted(job: Job) -> bool:

@@ -7,9 +7,9 @@ import streamlit as st
 from glmcore.jobs.job import Job
 from glmcore.tuning.checkpoints import Checkpoint, list_checkpoints, read_marker
 from glmcore.ui.adapter_picker import use_in_chat
-from glmcore.ui.compare.address import open_compare
+from glmcore.ui.compare.address import compare_query
 from glmcore.ui.services import Services
-from glmcore.ui.session import JOB_PARAM
+from glmcore.ui.session import COMPARE_PAGE, JOB_PARAM
 from glmcore.ui.text import _
 from glmcore.ui.training.jobs import dialogs
 from glmcore.ui.training.jobs.actions import folder_bytes
@@ -29,15 +29,26 @@ def show_checkpoints(services: Services, job: Job) -> None:
         return
     _show_table(checkpoints)
     checkpoint = _choose(job, checkpoints)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(_("Load into chat"), icon=":material/chat:", key="job_to_chat"):
             use_in_chat(services, job.base_model, checkpoint.path)
-        if st.button(_("Compare with the base"), icon=":material/compare:", key="job_compare"):
-            open_compare(job.base_model, str(checkpoint.path))
         if st.button(_("Evaluate"), icon=":material/grading:", key="job_evaluate"):
             go(EVALUATE, **{JOB_PARAM: job.id, CHECKPOINT_PARAM: checkpoint.path.name})
-        if st.button(_("Restart from here"), icon=":material/fork_right:", key="job_restart"):
+        is_the_end = checkpoint.step == services.jobs.progress(job).total
+        if st.button(
+            _("Restart from here"),
+            icon=":material/fork_right:",
+            key="job_restart",
+            disabled=is_the_end,
+            help=_("It is at the end already; Go on takes it further.") if is_the_end else None,
+        ):
             dialogs.ask(lambda: dialogs.restart_job(services.jobs, job, checkpoint.step))
+        st.page_link(
+            COMPARE_PAGE,
+            label=_("Compare with the base"),
+            icon=":material/compare:",
+            query_params=compare_query(services.settings, job.base_model, checkpoint.path),
+        )
 
 
 def scores_of(checkpoint: Checkpoint) -> dict[str, float]:

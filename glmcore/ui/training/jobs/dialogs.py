@@ -136,7 +136,9 @@ def go_on_to_step(jobs: JobService, seen: Job, step: int) -> None:
 
     @st.dialog(_("Go on"), on_dismiss=_dismissed)
     def dialog() -> None:
-        st.write(_("It was trained up to step {step}. The learning rate is planned anew for all steps.", step=step))
+        st.write(
+            _("It was trained up to step {step}. The learning rate is planned anew for all steps.", step=step)
+        )
         last = st.number_input(
             _("Go on to step"),
             min_value=step + 1,

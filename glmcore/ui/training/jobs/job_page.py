@@ -20,7 +20,7 @@ from glmcore.ui.training.jobs.log_panel import show_log
 from glmcore.ui.training.jobs.predictions_panel import show_predictions
 from glmcore.ui.training.jobs.probe_panel import show_probe
 
-LIVE_SECONDS = 2.0
+LIVE_SECONDS, ENDED_SECONDS = 2.0, 10.0  # somebody else may resume or delete an ended one
 
 Panel = Callable[[Services, Job], None]
 
@@ -38,8 +38,8 @@ def show(services: Services, job_id: str) -> None:
             icon=":material/search_off:",
         )
         return
-    is_moving = not job.state.has_ended
-    st.fragment(show_header, run_every=LIVE_SECONDS if is_moving else None)(services, job)
+    every = ENDED_SECONDS if job.state.has_ended else LIVE_SECONDS
+    st.fragment(show_header, run_every=every)(services, job)
     _show_tabs(services, job)
 
 

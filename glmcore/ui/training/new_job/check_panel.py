@@ -1,7 +1,6 @@
 """What the job would do, before it is started: checked by itself where that is quick, else on request."""
 
 import secrets
-from pathlib import Path
 
 import streamlit as st
 
@@ -67,8 +66,8 @@ def _show_ended(
                 _("Check all rows"),
                 key=PREFIX + "check_all",
                 icon=":material/checklist:",
-                on_click=_want_all,
-                args=(config.data.train_file,),
+                on_click=_check_all,
+                args=(checks, config),
             )
         st.button(
             _("Check again"),
@@ -139,8 +138,9 @@ def _start(checks: JobChecks, config: JobConfig, *, all_rows: bool) -> None:
     checks.start(config, all_rows=all_rows, asker=asker)
 
 
-def _want_all(path: Path | None) -> None:
-    st.session_state[ALL_KEY] = path
+def _check_all(checks: JobChecks, config: JobConfig) -> None:
+    st.session_state[ALL_KEY] = config.data.train_file
+    _start(checks, config, all_rows=True)
 
 
 def _check_again(checks: JobChecks, key: str, config: JobConfig) -> None:

@@ -33,7 +33,7 @@ def show_base_model(services: Services, problems: Problems) -> None:
         options,
         index=options.index(chosen),
         accept_new_options=True,
-        **writes("base_model"),
+        **writes("base_model", names),
     )
     show_below("base_model", problems)
 
@@ -42,15 +42,15 @@ def show_adapter(services: Services, problems: Problems) -> None:
     """The adapters that may fit the base model, and free text for a folder."""
     value = draft().values["adapter_path"]
     chosen = NOTHING if value is None else str(value)
-    names = _adapters(services, str(draft().values["base_model"]))
-    options = list(dict.fromkeys([NOTHING, *names, chosen]))
+    names = {NOTHING: _("none: begin anew"), **_adapters(services, str(draft().values["base_model"]))}
+    options = list(dict.fromkeys([*names, chosen]))
     st.selectbox(
         _(TITLES["adapter_path"]),
         options,
         index=options.index(chosen),
-        format_func=lambda path: _("none: begin anew") if path == NOTHING else names.get(path, path),
+        format_func=lambda path: names.get(path, path),
         accept_new_options=True,
-        **writes("adapter_path"),
+        **writes("adapter_path", list(names.values())),
     )
     show_below("adapter_path", problems)
 
@@ -58,13 +58,14 @@ def show_adapter(services: Services, problems: Problems) -> None:
 def show_method(problems: Problems) -> None:
     """The method, and what tuning costs beside time: users of P-tuning met it unprepared."""
     method = draft().values["method"]
+    names = {one: shown_value("method", one) for one in FIELDS["method"].metadata["choices"]}
     st.segmented_control(
         _(TITLES["method"]),
-        FIELDS["method"].metadata["choices"],
+        list(names),
         default=method,
-        format_func=lambda one: shown_value("method", one),
+        format_func=names.__getitem__,
         required=True,
-        **writes("method"),
+        **writes("method", list(names.values())),
     )
     show_problems(problems.get("method", ()))
     hint = _(
@@ -84,6 +85,7 @@ def show_devices(services: Services, problems: Problems) -> None:
     chosen: Devices = (str(values["device"]), int(values["num_processes"]))
     offered = _offered(list_slots(services.settings))
     options = offered if chosen in offered else [*offered, chosen]
+    draft().offer("device", [_name(one) for one in options])
     key = draft().key("device")
     st.selectbox(
         _(TITLES["device"]),

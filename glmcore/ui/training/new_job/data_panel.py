@@ -17,34 +17,39 @@ from glmcore.ui.text import _, error_text
 from glmcore.ui.training.jobs.words import size_text
 from glmcore.ui.training.new_job.data_rows import show_rows
 from glmcore.ui.training.new_job.draft import PREFIX, Draft, draft
-from glmcore.ui.training.new_job.fields import NOTHING, show_field, writes
+from glmcore.ui.training.new_job.fields import NOTHING, Problems, show_field, show_problems, writes
 from glmcore.ui.training.new_job.resources import data_preview
 from glmcore.ui.training.new_job.titles import TITLES
 
 UPLOAD_KEY = PREFIX + "upload_"  # and the field that the file is for
 FAULT_KEY = PREFIX + "upload_fault"
-OWN_KEY = PREFIX + "has_validation_file_"
 ENCODINGS = ("utf-8", "gb18030", "utf-16")
 ROLES = ("prompt_column", "response_column", "history_column", "messages_column")
 
 
-def show_data(services: Services, filled: Draft) -> None:
+def show_data(services: Services, filled: Draft, problems: Problems) -> None:
     """Everything about data but the limits of length and number, which are fields like others."""
     files = DataFiles(services.settings)
     known = {str(file.path): file for file in files.list()}
-    _choose_file("train_file", files, known, filled)
+    _choose_file("train_file", files, known, filled, problems)
     look, path = _look(files, filled)
     if look is not None and path is not None:
         _show_encoding(look, filled)
         roles = _show_roles(look, path, filled)
         show_rows(path, str(filled.values["encoding"]), look, roles)
-    _show_validation(files, known, filled)
+    for name in (*ROLES, "encoding"):  # outside of what is folded away
+        show_problems(problems.get(name, ()))
+    _show_validation(files, known, filled, problems)
     with st.expander(_("Test rows, text before every question"), key=PREFIX + "more_rows"):
-        _choose_file("test_file", files, known, filled)
+        _choose_file("test_file", files, known, filled, {})
         show_field("source_prefix", {})
+    for name in ("test_file", "source_prefix"):
+        show_problems(problems.get(name, ()))
 
 
-def _choose_file(name: str, files: DataFiles, known: dict[str, DataFile], filled: Draft) -> None:
+def _choose_file(
+    name: str, files: DataFiles, known: dict[str, DataFile], filled: Draft, problems: Problems
+) -> None:
     """One of the files that are there, or a new one from the reader's disk."""
     value = filled.values[name]
     chosen = _listed(str(value), known) if value is not None else NOTHING
@@ -55,7 +60,7 @@ def _choose_file(name: str, files: DataFiles, known: dict[str, DataFile], filled
             options,
             index=options.index(chosen),
             format_func=lambda path: _label(path, known),
-            **writes(name),
+            **writes(name, [_label(path, known) for path in (NOTHING, *known)]),
         )
         with st.popover(_("Upload"), icon=":material/upload:", key=f"{PREFIX}popover_{name}"):
             st.file_uploader(
@@ -68,6 +73,7 @@ def _choose_file(name: str, files: DataFiles, known: dict[str, DataFile], filled
     fault: tuple[str, GlmcoreError] | None = st.session_state.get(FAULT_KEY)
     if fault is not None and fault[0] == name:
         st.error(error_text(fault[1]), icon=":material/error:")
+    show_problems(problems.get(name, ()))
 
 
 def _listed(path: str, known: dict[str, DataFile]) -> str:
@@ -106,15 +112,17 @@ def _look(files: DataFiles, filled: Draft) -> tuple[FileLook | None, Path | None
     value = filled.values["train_file"]
     if value is None:
         return None, None
-    if not Path(value).exists():  # the form says it
-        return None, None
     try:
         path = files.confined(Path(value))
-        look = data_preview().look(path, str(filled.values["encoding"]))
-    except GlmcoreError as fault:
-        st.info(error_text(fault), icon=":material/visibility_off:")
+    except GlmcoreError:  # the form says it
         return None, None
-    return look, path
+    if not path.exists():  # likewise
+        return None, None
+    try:
+        return data_preview().look(path, str(filled.values["encoding"])), path
+    except GlmcoreError as fault:
+        st.error(error_text(fault), icon=":material/error:")
+        return None, None
 
 
 def _show_encoding(look: FileLook, filled: Draft) -> None:
@@ -161,7 +169,7 @@ def _choose_column(name: str, names: list[str], roles: Columns | None, filled: D
         options,
         index=options.index(chosen),
         format_func=lambda one: by_name if one == NOTHING else one,
-        **writes(name),
+        **writes(name, [by_name, *names]),
     )
 
 
@@ -184,26 +192,29 @@ def _roles_text(roles: Columns | None) -> str:
     )
 
 
-def _show_validation(files: DataFiles, known: dict[str, DataFile], filled: Draft) -> None:
+def _show_validation(files: DataFiles, known: dict[str, DataFile], filled: Draft, problems: Problems) -> None:
     """Rows to evaluate on: a share of the training rows, or a file of their own."""
-    key = f"{OWN_KEY}_{filled.versions['validation_file']}"  # a draft filled anew begins with what it says
     names = {False: _("a share of the training rows"), True: _("a file of their own")}
+    filled.offer("has_validation_file", list(names.values()))
+    key = filled.key("has_validation_file")
     has_own = st.segmented_control(
         _("Rows to evaluate on"),
         list(names),
-        default=filled.values["validation_file"] is not None,
+        default=filled.has_validation_file,
         key=key,
         format_func=lambda one: names[one],
         required=True,
-        on_change=_drop_validation_file,
+        on_change=_take_has_file,
         args=(key,),
     )
     if has_own:
-        _choose_file("validation_file", files, known, filled)
+        _choose_file("validation_file", files, known, filled, problems)
     else:
-        show_field("validation_share", {})
+        show_field("validation_share", problems)
 
 
-def _drop_validation_file(key: str) -> None:
-    if not st.session_state[key]:
-        draft().set(validation_file=None)
+def _take_has_file(key: str) -> None:
+    if key == draft().key("has_validation_file"):  # as in `take`
+        draft().has_validation_file = st.session_state[key]
+        if not draft().has_validation_file:
+            draft().set(validation_file=None)

@@ -8,7 +8,7 @@ taken for a change.
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ from glmcore.tuning.job_config.typed_values import typed_value
 STATE_KEY = "new_job"
 FIELDS = {entry.name: entry for _, entry in job_fields() if entry.name != "output_dir"}  # the queue sets it
 PREFIX = "new_job_"  # of the keys of widgets
-WORDS = ("name", "note", "batch", "template")  # what the draft has beside the fields of a job
+# What the draft has beside the fields of a job.
+WORDS = ("name", "note", "batch", "template", "has_validation_file")
 LONGEST_NAME = 120  # characters
 
 Problems = list[ConfigError]
@@ -47,9 +48,12 @@ class Draft:
         request_id: starting twice with the same one makes one job.
         parent_id: the job that it was filled from.
         template: the template that it was filled from.
-        remarks: what was translated, ignored or refused when it was filled.
+        remarks: what was translated, ignored or left out when it was filled.
+        refusals: why it was not filled anew when somebody wanted that.
         versions: how many widgets each field has had.
         first: what the widget of a field that may stay empty began with.
+        offered: what the widget of a field offers, as the reader sees it.
+        has_validation_file: rows to evaluate on are to come from a file, be it chosen yet or not.
     """
 
     values: dict[str, Any] = field(default_factory=lambda: default_values())
@@ -60,13 +64,25 @@ class Draft:
     parent_id: str | None = None
     template: str = ""
     remarks: tuple[Note | GlmcoreError, ...] = ()
+    refusals: tuple[GlmcoreError, ...] = ()
     versions: Counter[str] = field(default_factory=Counter)
     first: dict[str, float | None] = field(default_factory=dict)
+    offered: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    has_validation_file: bool = False
 
     def key(self, name: str) -> str:
         """The key of the widget of a field."""
         version = self.versions[name]
         return f"{PREFIX}{name}_{version}" if version else PREFIX + name
+
+    def offer(self, name: str, labels: Sequence[str]) -> None:
+        """Let a field have a new widget where what is offered, or its language, is not what it was.
+
+        The browser names a choice by its label, and would name one that is not offered any more.
+        """
+        if self.offered.setdefault(name, tuple(labels)) != tuple(labels):
+            self.offered[name] = tuple(labels)
+            self.versions[name] += 1
 
     def set(self, **values: Any) -> None:
         """Take values that come from elsewhere than the widgets of their fields."""
@@ -106,8 +122,15 @@ class Draft:
         made = "-".join([str(self.values["method"]), *([getattr(data, "stem", str(data))] if data else [])])
         return (self.name.strip() or made)[:LONGEST_NAME]
 
-    def to_config(self) -> tuple[JobConfig | None, Problems, tuple[Note, ...]]:
-        """The job as far as its values can be read, all that is wrong, and what looks odd."""
+    def to_config(
+        self, refuse: Callable[[JobConfig], Problems] = lambda job: []
+    ) -> tuple[JobConfig | None, Problems, tuple[Note, ...]]:
+        """The job as far as its values can be read, all that is wrong, and what looks odd.
+
+        Args:
+            refuse: says which fields name what no page may use. Of those nothing else is said: not whether
+                there is such a file, nor what lies beside it.
+        """
         values = {name: _plain(value) for name, value in self.values.items() if self.has_meaning(name)}
         problems: Problems = []
         unread: set[str] = set()
@@ -119,7 +142,10 @@ class Draft:
             readable = parse_job({name: values[name] for name in values.keys() - unread}, "").config
         found, warnings = check_job(readable)
         found += check_files(readable)
-        problems += [problem for problem in found if place_of(problem) not in unread]
+        refused = refuse(readable)
+        said = unread | {place_of(problem) for problem in refused}
+        problems += [problem for problem in found if place_of(problem) not in said]
+        problems += [problem for problem in refused if place_of(problem) not in unread]
         return (None if unread else readable), problems, warnings
 
 
@@ -148,6 +174,7 @@ def fill(
                 refused.append(problem)
     if "learning_rate" not in values:
         fresh.values["learning_rate"] = fresh.default("learning_rate")
+    fresh.has_validation_file = fresh.values["validation_file"] is not None
     fresh.remarks = (*remarks, *refused)
     st.session_state[STATE_KEY] = fresh
 

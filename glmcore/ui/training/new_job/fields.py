@@ -110,15 +110,21 @@ def take(name: str, key: str) -> None:
             draft().versions[name] += 1  # a number that was no number before has another kind of widget
 
 
-def writes(name: str) -> dict[str, Any]:
-    """What makes a widget that of a field: its key, its help, and that it writes into the draft."""
+def writes(name: str, offered: Sequence[str] = ()) -> dict[str, Any]:
+    """What makes a widget that of a field: its key, its help, and that it writes into the draft.
+
+    Args:
+        offered: the labels of what can be chosen.
+    """
+    draft().offer(name, offered)
     key = draft().key(name)
     return {"key": key, "help": tooltip(FIELDS[name]), "on_change": take, "args": (name, key)}
 
 
 def _widget(name: str) -> None:
     draw, options = _drawn_as(FIELDS[name], draft().values[name])
-    draw(_(TITLES[name]), **options, **writes(name))
+    offered = [options["format_func"](one) for one in options.get("options", ())]
+    draw(_(TITLES[name]), **options, **writes(name, offered))
 
 
 def _drawn_as(entry: Field[Any], value: Any) -> tuple[Callable[..., Any], dict[str, Any]]:

@@ -14,13 +14,7 @@ from glmcore.ui.training.new_job import choices, several, source
 from glmcore.ui.training.new_job.check_panel import show_check
 from glmcore.ui.training.new_job.data_panel import show_data
 from glmcore.ui.training.new_job.draft import LONGEST_NAME, PREFIX, Draft, draft
-from glmcore.ui.training.new_job.fields import (
-    Problems,
-    by_field,
-    names_of,
-    show_fields,
-    show_problems,
-)
+from glmcore.ui.training.new_job.fields import Problems, by_field, names_of, show_fields
 from glmcore.ui.training.new_job.launch import show_file, show_launch
 
 # Drawn elsewhere than among the others: by the data panel, and by `choices`.
@@ -51,10 +45,9 @@ STYLE = """<style>
 def show(services: Services) -> None:
     st.html(STYLE)
     filled = draft()
-    config, problems, warnings = filled.to_config()
+    config, problems, warnings = filled.to_config(lambda job: outside_problems(job, services.settings))
     if config is not None:
-        outside = outside_problems(config, services.settings)
-        problems = [*problems, *outside, *_device_problems(services, config)]
+        problems = [*problems, *_device_problems(services, config)]
     form, beside = st.columns([3, 2], gap="large")
     with form:
         source.show(services)
@@ -122,9 +115,7 @@ def _show_special(section: str, services: Services, filled: Draft, problems: Pro
         case "tuning":
             choices.show_method(problems)
         case "data":
-            show_data(services, filled)
-            for name in DATA_PANEL:
-                show_problems(problems.get(name, ()))
+            show_data(services, filled, problems)
         case "devices":
             choices.show_devices(services, problems)
 
@@ -141,7 +132,8 @@ def _show_rest(section: str, services: Services, filled: Draft, problems: Proble
         return
     touched = sum(filled.values[name] != filled.default(name) for name in counted)
     label = _("More ({count} changed)", count=touched) if touched else _("More")
-    with st.expander(label, key=f"{PREFIX}more_{section}", type="compact"):
+    icon = ":material/error:" if any(problems.get(name) for name in counted) else None
+    with st.expander(label, key=f"{PREFIX}more_{section}", type="compact", icon=icon):
         if has_adapter:
             choices.show_adapter(services, problems)
         show_fields(names, problems)

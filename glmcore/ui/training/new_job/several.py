@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from glmcore.core.errors import GlmcoreError
+from glmcore.jobs.confinement import outside_problems
 from glmcore.jobs.templates import ReadJob, Templates
 from glmcore.tuning.job_config import JobConfigError
 from glmcore.ui.markdown import plain
@@ -72,8 +73,8 @@ def _queue_all(services: Services, items: Iterable[Item], batch: str, request_id
         try:
             if isinstance(found, GlmcoreError):
                 raise found
-            if found.problems:
-                raise JobConfigError(found.problems)
+            if problems := [*found.problems, *outside_problems(found.config, services.settings)]:
+                raise JobConfigError(problems)
             services.jobs.submit(
                 found.config, name=name, owner=OWNER, request_id=f"{request_id}-{number}", batch=batch
             )

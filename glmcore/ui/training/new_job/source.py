@@ -34,6 +34,7 @@ def show(services: Services) -> None:
         list(listed),
         default=filled.template if filled.template in listed else None,
         key=key,
+        wrap=True,
         on_change=_take_template,
         args=(templates, key),
     )
@@ -114,7 +115,9 @@ def _show_remarks(filled: Draft) -> None:
     if refused:
         head = _("This could not be taken over; everything else is in the form.")
         st.warning("\n".join([head, "", *(f"- {text}" for text in refused)]), icon=":material/warning:")
-    if filled.remarks:
+    if filled.refusals:
+        st.error("\n".join(f"- {error_text(one)}" for one in filled.refusals), icon=":material/error:")
+    if filled.remarks or filled.refusals:
         st.button(_("Understood"), key=PREFIX + "understood", type="tertiary", on_click=_forget_remarks)
 
 
@@ -122,6 +125,9 @@ def _show_remarks(filled: Draft) -> None:
 
 
 def _take(found: ReadJob, name: str, template: str = "") -> None:
+    if found.problems and not found.values:  # what somebody wrote so far is worth more than nothing
+        _refuse(*found.problems)
+        return
     fill(found.values, name=name, template=template, remarks=(*found.notes, *found.problems))
 
 
@@ -135,14 +141,14 @@ def _take_template(templates: Templates, key: str) -> None:
     try:
         _take(templates.read(name), name, template=name)
     except GlmcoreError as error:
-        draft().remarks = (error,)
+        _refuse(error)
 
 
 def _delete_template(templates: Templates, name: str) -> None:
     try:
         templates.delete(name)
     except GlmcoreError as error:
-        draft().remarks = (error,)
+        _refuse(error)
 
 
 def _take_job(services: Services) -> None:
@@ -153,7 +159,7 @@ def _take_job(services: Services) -> None:
         job = services.jobs.queue.get(job_id)
         fill(flat_values(services.jobs.config_of(job)), name=job.name, parent_id=job.id)
     except GlmcoreError as error:
-        draft().remarks = (error,)
+        _refuse(error)
     st.session_state[JOBS_OPEN_KEY] = False
 
 
@@ -170,5 +176,11 @@ def _take_text() -> None:
         st.session_state[FILE_OPEN_KEY] = False
 
 
+def _refuse(*faults: GlmcoreError) -> None:
+    draft().refusals = faults
+    draft().versions["template"] += 1  # the choice shows what the form was filled from
+
+
 def _forget_remarks() -> None:
     draft().remarks = ()
+    draft().refusals = ()

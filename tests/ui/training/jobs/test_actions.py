@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+import streamlit as st
 
 from glmcore.core.errors import JobError, NotFoundError
 from glmcore.jobs.job import JobState, StopWish
 from glmcore.ui.training.jobs import actions
-from tests.ui.training.jobs.job_visit import add_job
+from tests.ui.training.jobs.job_visit import add_job, click, open_dialog, said
 from tests.ui.visits import Server
 
 
@@ -66,6 +67,23 @@ def test_a_fault_with_one_job_does_not_keep_the_others_from_it(server: Server) -
     jobs.delete(gone.id, with_files=True)
     faults = actions.for_each([gone, there], lambda job: actions.archive(jobs, job, True))
     assert len(faults) == 1 and jobs.queue.get(there.id).is_archived
+
+
+def test_a_fault_is_said_for_a_while_and_until_something_goes_well(monkeypatch) -> None:
+    def fail() -> None:
+        raise JobError("Somebody was quicker.")
+
+    def draw() -> None:
+        for name, action in (("fails", fail), ("works", lambda: None)):
+            if st.button(name, key=name):
+                actions.tried(action)
+        actions.show_notice()
+
+    at = click(open_dialog(draw), "fails")
+    assert "Somebody was quicker" in said(at.run()), "a page that is live is drawn again at once"
+    assert "Somebody was quicker" not in said(click(at, "works"))
+    monkeypatch.setattr(actions, "NOTICE_SECONDS", 0.0)
+    assert "Somebody was quicker" not in said(click(at, "fails").run())
 
 
 def test_the_size_of_a_folder_follows_no_links(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_job_that_was_queued_again_meanwhile_is_not_deleted(server: Server) ->
     at = open_dialog(lambda: dialogs.delete_jobs(jobs, [stopped]))
     click(at, "jobs_delete_now")
     assert jobs.queue.get(stopped.id).state is JobState.QUEUED
-    (fault,) = at.session_state["jobs_notice"]
+    _until, (fault,) = at.session_state["jobs_notice"]
     assert "has changed meanwhile: it was stopped and is queued" in str(fault)
 
 

@@ -3,6 +3,7 @@
 import shutil
 
 from glmcore.jobs.job import JobKind, JobState
+from glmcore.ui.training.jobs import job_page
 from glmcore.ui.training.new_job.draft import STATE_KEY
 from tests.ui.training.jobs.job_visit import (
     OOM,
@@ -56,6 +57,19 @@ def test_a_stopped_job_is_queued_again(server: Server) -> None:
     job = add_job(jobs, "stopped", JobState.STOPPED, steps=20)
     click(open_jobs_page(job=job.id), "job_resume")
     assert jobs.queue.get(job.id).state is JobState.QUEUED
+
+
+def test_an_ended_job_is_looked_at_again_for_others_may_resume_it(server: Server, monkeypatch) -> None:
+    rates = []
+
+    def fragment(draw, run_every=None):
+        rates.append(run_every)
+        return draw
+
+    monkeypatch.setattr(job_page.st, "fragment", fragment)
+    for state in (JobState.RUNNING, JobState.FINISHED):
+        open_jobs_page(job=add_job(server.services.jobs, str(state), state).id)
+    assert rates[0] == job_page.LIVE_SECONDS and job_page.ENDED_SECONDS in rates
 
 
 def test_resume_is_grey_with_its_reason(server: Server) -> None:
@@ -126,6 +140,11 @@ def test_each_tab_shows_what_the_folder_tells(server: Server) -> None:
         (20, "", 1.2),
     ]
     assert at.selectbox[0].value == 40, "the best is chosen"
+    (link,) = at.get("page_link")
+    assert (
+        link.proto.page == "compare" and f"{job.id}%2Fcheckpoints%2Fcheckpoint-40" in link.proto.query_string
+    )
+    assert not at.button(key="job_restart").disabled
     click(at, "job_evaluate")
     assert (at.query_params["view"], at.query_params["checkpoint"]) == ("evaluate", "checkpoint-40")
 

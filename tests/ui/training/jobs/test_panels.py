@@ -144,6 +144,22 @@ def test_a_failure_with_the_runs_own_sentence_has_its_code_beside_it(server: Ser
     assert "The loss is nan. (Exit code 2.)" in said(at)
 
 
+def test_a_failure_told_by_its_log_has_its_code_beside_it_and_one_by_a_signal_its_name(
+    server: Server,
+) -> None:
+    jobs = server.services.jobs
+    told = {}
+    for code in (2, 1, -9):
+        claimed = add_job(jobs, f"job {code}", JobState.RUNNING)
+        jobs.folder(claimed.id).log.write_text("=== attempt 1\njob.yaml: train_file: there is no /a.csv\n")
+        jobs.queue.end(claimed, JobState.FAILED, code, None)
+        job = jobs.queue.get(claimed.id)
+        at = open_dialog(lambda job=job: show_failure(jobs.folder(job.id), job))
+        told[code] = at.error[0].value.replace("\\", "")
+    assert told[2].endswith("there is no /a.csv (Exit code 2.)")
+    assert told[1].endswith("the exit code 1.") and told[-9].endswith("the signal SIGKILL.")
+
+
 def test_numbers_are_said_briefly() -> None:
     assert [words.duration_text(value) for value in (3723, 0, None, float("nan"), -1)] == [
         "1:02:03",

@@ -27,7 +27,7 @@ class Form:
 
     def __init__(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(page, "show_check", lambda services, config, filled: None)
-        monkeypatch.setattr(page, "show_data", lambda services, filled: None)
+        monkeypatch.setattr(page, "show_data", lambda services, filled, problems: None)
         self.server = server
         self.rows = server.services.settings.home / "datasets" / "rows.jsonl"
         self.rows.parent.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from glmcore.core.errors import DataError, NotEnoughMemoryError
 from glmcore.core.notes import Note
 from glmcore.core.settings import EMBEDDED_MODEL
-from glmcore.jobs.checks import JobChecks
+from glmcore.jobs.checks import FIRST_ROWS, JobChecks
 from glmcore.jobs.data_files import DataFiles
 from glmcore.jobs.job import JobKind, JobState
 from glmcore.tuning.planning.dry_run_report import DryRun
@@ -127,6 +127,14 @@ def test_what_would_take_long_waits_for_its_button(panel: Panel, monkeypatch: py
     panel.ready()
     assert panel.has("check") and not panel.num_checks
     assert panel.click("check").says("It would begin.")
+
+
+def test_all_rows_are_read_on_request(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_panel, "SMALL_BYTES", 5)
+    panel.found = dry_run(num_rows=FIRST_ROWS)  # and the file has not as many
+    assert panel.ready().click("check").says("about ")
+    panel.click("check_all")
+    assert panel.num_checks == 2 and not panel.has("check_all") and panel.says("It would begin.")
 
 
 def test_a_model_that_is_not_here_is_not_fetched_unasked(panel: Panel) -> None:

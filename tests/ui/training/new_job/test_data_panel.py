@@ -7,18 +7,25 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from glmcore.jobs.data_files import SHIPPED, DataFiles
-from glmcore.ui.training.new_job.data_panel import OWN_KEY
+from glmcore.ui.text import LANGUAGE_KEY
 from glmcore.ui.training.new_job.draft import STATE_KEY, Draft
 from glmcore.ui.training.new_job.resources import data_preview
 from tests.ui.visits import Server
 
 
 def draw() -> None:
+    import streamlit as st
+
+    from glmcore.jobs.confinement import outside_problems
     from glmcore.ui.services import services
     from glmcore.ui.training.new_job.data_panel import show_data
-    from glmcore.ui.training.new_job.draft import draft
+    from glmcore.ui.training.new_job.draft import draft, fill
+    from glmcore.ui.training.new_job.fields import by_field
 
-    show_data(services(), draft())
+    if "filled_with" in st.session_state:
+        fill(st.session_state.pop("filled_with"), name="")
+    problems = draft().to_config(lambda job: outside_problems(job, services().settings))[1]
+    show_data(services(), draft(), by_field(problems))
 
 
 class Panel:
@@ -46,21 +53,25 @@ class Panel:
         self.at.run()
         return self
 
+    def fill(self, **values: object) -> None:
+        """As a template does."""
+        self.at.session_state["filled_with"] = values
+        self.at.run()
+
     def click(self, key: str) -> "Panel":
         self.at.button(key=f"new_job_{key}").click().run()
         return self
 
     def has_own(self, value: bool) -> None:
         """Whether rows to evaluate on are in a file of their own."""
-        version = self.draft.versions["validation_file"]
-        self.at.button_group(key=f"{OWN_KEY}_{version}").set_value(value).run()
+        self.at.button_group(key=self.draft.key("has_validation_file")).set_value(value).run()
 
     def table(self):
         return self.at.dataframe[0].value
 
     def says(self, part: str) -> bool:
         assert not self.at.exception
-        kinds = (self.at.caption, self.at.error, self.at.warning, self.at.info, self.at.expander)
+        kinds = (self.at.caption, self.at.error, self.at.warning, self.at.markdown, self.at.expander)
         texts = [str(getattr(one, "value", "") or one.label) for kind in kinds for one in kind]
         return any(part in text.replace("\\", "") for text in texts)
 
@@ -155,8 +166,11 @@ def test_rows_of_other_files_are_not_shown(panel: Panel, tmp_path: Path) -> None
     path.write_text("prompt,response\nkey,12345\n")
     panel.set(train_file=str(path))
     assert panel.says("not among the data sets") and not panel.at.dataframe
-    panel.set(train_file=str(tmp_path / "gone.csv"))  # which the form says
-    assert not panel.at.exception and not panel.at.info
+    said = [one.value for one in panel.at.markdown]
+    path.unlink()
+    panel.draft.set(validation_share=0.1)
+    panel.at.run()
+    assert said == [one.value for one in panel.at.markdown]  # nor whether they are there
 
 
 def test_validation_is_a_share_or_a_file(panel: Panel) -> None:
@@ -169,7 +183,34 @@ def test_validation_is_a_share_or_a_file(panel: Panel) -> None:
 
 
 def test_a_template_with_a_validation_file_shows_it(panel: Panel) -> None:
-    panel.set(validation_file=str(SHIPPED / "validation.jsonl"))
-    assert panel.at.selectbox(key=panel.draft.key("validation_file")).value == str(
-        SHIPPED / "validation.jsonl"
-    )
+    shown = str(SHIPPED / "validation.jsonl")
+    panel.fill(validation_file=shown)
+    assert panel.at.selectbox(key=panel.draft.key("validation_file")).value == shown
+    panel.fill()
+    assert panel.at.button_group(key=panel.draft.key("has_validation_file")).value is False
+
+
+def test_the_wish_for_a_file_of_their_own_outlives_another_list_of_files(panel: Panel) -> None:
+    panel.has_own(True)
+    panel.upload("rows.jsonl", lines({"prompt": "a", "response": "b"}))
+    assert panel.at.button_group(key=panel.draft.key("has_validation_file")).value is True
+
+
+def test_a_widget_that_offers_something_else_is_another_one(panel: Panel) -> None:
+    """The browser would send the label of what it shows, which is no column of the next file."""
+    panel.upload("rows.jsonl", lines({"prompt": "a", "response": "b"}))
+    before = {box.key: box.options for box in panel.at.selectbox}
+    panel.upload("more.jsonl", lines({"question": "a", "answer": "b"}))
+    after = {box.key: box.options for box in panel.at.selectbox}
+    panel.at.session_state[LANGUAGE_KEY] = "zh"
+    panel.at.run()
+    chinese = {box.key: box.options for box in panel.at.selectbox}
+    assert len(chinese) == len(after) == len(before) > 5
+    assert all(before[key] == after[key] for key in before.keys() & after.keys())
+    assert all(after[key] == chinese[key] for key in after.keys() & chinese.keys())
+
+
+def test_what_is_wrong_with_the_data_stands_at_its_field(panel: Panel) -> None:
+    assert "train_file: no file is named" in panel.at.main.children[1].value.replace("\\", "")
+    panel.set(validation_share=0)
+    assert any("there are no rows to evaluate on" in one.value.replace("\\", "") for one in panel.at.markdown)

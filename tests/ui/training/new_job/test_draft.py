@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from glmcore.core.errors import ConfigError
-from glmcore.tuning.job_config import flat_values, parse_job
+from glmcore.tuning.job_config import Place, flat_values, parse_job
 from glmcore.ui.training.new_job.draft import FIELDS, Draft, place_of
 
 
@@ -107,3 +107,23 @@ def test_a_value_from_elsewhere_gets_a_widget_that_no_late_message_is_about() ->
     assert draft.key("lora_rank") == "new_job_lora_rank_1" and draft.key("seed") == "new_job_seed"
     draft.take("method", "full")
     assert draft.key("learning_rate") == "new_job_learning_rate_1" and draft.key("method") == "new_job_method"
+
+
+def test_a_field_that_offers_something_else_gets_another_widget() -> None:
+    draft = Draft()
+    draft.offer("device", ["CPU"])
+    assert draft.key("device") == "new_job_device"
+    draft.offer("device", ["CPU"])
+    assert draft.key("device") == "new_job_device"
+    draft.offer("device", ["处理器"])
+    assert draft.key("device") == "new_job_device_1"
+
+
+def test_of_a_file_that_is_refused_nothing_else_is_told(tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("")
+    draft = Draft()
+    draft.set(train_file=str(tmp_path / "secret.cvs"), validation_share=2)  # which would be a near name
+    refusal = ConfigError("{place}: no page reads it.", place=Place("", "train_file"))
+    config, problems, _warnings = draft.to_config(lambda job: [refusal])
+    assert config is None and [place_of(one) for one in problems] == ["validation_share", "train_file"]
+    assert problems[1] is refusal

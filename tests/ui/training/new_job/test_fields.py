@@ -4,8 +4,10 @@ from typing import Any
 import pytest
 
 from glmcore.tuning.job_config import job_fields
+from glmcore.ui.text import LANGUAGE_KEY
 from glmcore.ui.training.new_job.fields import shown_value
 from glmcore.ui.training.new_job.titles import TITLES
+from tests.sources import ROOT
 from tests.ui.training.new_job.form import Form
 from tests.ui.visits import Server
 
@@ -72,8 +74,8 @@ def test_what_is_optional_can_be_left_open_again(form: Form) -> None:
 
 
 def test_a_problem_stands_at_its_field(form: Form) -> None:
-    form.choose("accelerate_config", "no/such.yaml").choose("best_metric", "bleu-4")
-    assert form.says("accelerate_config: there is no no/such.yaml") and not form.at.exception
+    form.choose("accelerate_config", str(ROOT / "configs/no-such.yaml")).choose("best_metric", "bleu-4")
+    assert form.says("accelerate_config: there is no") and not form.at.exception
     told = [one.value.replace("\\", "") for one in form.at.markdown]
     assert any("best_metric: bleu-4 needs answers" in text for text in told)
     assert any("best_metric: bleu-4 needs answers" in one.value.replace("\\", "") for one in form.at.error)
@@ -91,3 +93,24 @@ def test_values_survive_a_visit_to_another_view(form: Form) -> None:
     form.choose("lora_rank", 32).choose("name", "mine")
     form.leave_and_return()
     assert form.widget("lora_rank").value == 32 and form.widget("name").value == "mine"
+
+
+def test_a_widget_in_another_language_is_another_one(form: Form) -> None:
+    """The browser names a choice by its label: one in English would be no choice of a Chinese page."""
+
+    def offered() -> dict[str, list[str]]:
+        return {one.key: one.options for one in (*form.at.selectbox, *form.at.button_group)}
+
+    form.ready()
+    english = offered()
+    form.at.session_state[LANGUAGE_KEY] = "zh"
+    form.at.run()
+    chinese = offered()
+    assert "CPU" in english["new_job_device"] and english.keys() != chinese.keys()
+    assert all(english[key] == chinese[key] for key in english.keys() & chinese.keys())
+
+
+def test_a_fault_in_what_is_folded_away_is_seen_from_outside(form: Form) -> None:
+    form.set(weight_decay="much")
+    icons = {one.label: one.proto.icon for one in form.at.expander}
+    assert ":material/error:" in icons.values()

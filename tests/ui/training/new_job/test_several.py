@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from glmcore.core.errors import StorageError
@@ -12,7 +14,7 @@ def form(server: Server, monkeypatch: pytest.MonkeyPatch) -> Form:
     opened = Form(server, monkeypatch)
     for name in ("one", "two"):
         opened.add_template(name, f"train_file: {opened.rows}")
-    opened.add_template("gone", "train_file: nowhere.csv")
+    opened.add_template("gone", f"train_file: {opened.rows}.csv")
     opened.add_template("typo", f"train_file: {opened.rows}", "lora_rnak: 4")
     opened.at.session_state[several.OPEN_KEY] = True
     opened.at.run()
@@ -26,8 +28,17 @@ def test_each_is_queued_in_order_and_a_refused_one_does_not_end_the_batch(form: 
     form.click("queue_")
     assert [(job.name, job.batch) for job in reversed(form.jobs)] == [("one", "night"), ("two", "night")]
     assert form.says("2 jobs are queued: one, two.") and not form.at.exception
-    assert form.says("Not queued: **gone**") and form.says("there is no nowhere.csv")
+    assert form.says("Not queued: **gone**") and form.says("there is no")
     assert form.says("Not queued: **typo**") and form.says("did you mean 'lora_rank'")
+
+
+def test_a_batch_reads_no_other_files_of_the_server_than_the_form(form: Form, tmp_path: Path) -> None:
+    path = tmp_path / "secret.csv"
+    path.write_text("prompt,response\nkey,12345\n")
+    form.add_template("spy", f"train_file: {path}")
+    form.at.run()
+    form.choose("several", ["spy"]).click("queue_")
+    assert not form.jobs and form.says("not among the data sets")
 
 
 def test_a_batch_that_is_sent_twice_is_queued_once(form: Form) -> None:
