@@ -78,7 +78,8 @@ def _show_table(checkpoints: list[Checkpoint]) -> None:
             "step": number(_("Step"), format="%d", width=70, pinned=True),
             "best": st.column_config.TextColumn(_("Best"), width=60),
             "saved": st.column_config.TextColumn(_("Saved"), width=130),
-            "bytes": number(_("Size"), format="bytes", width=80),
+            # Not the format "bytes", which counts them in ten thousands in Chinese.
+            "mebibytes": number(_("Size"), format="%.1f MiB", width=80),
             **{f"score {name}": number(name, format="%.5g", width=90) for name in names},
         },
     )
@@ -90,7 +91,7 @@ def _row(checkpoint: Checkpoint, scores: dict[str, float], names: list[str]) -> 
         "step": checkpoint.step,
         "best": "★" if checkpoint.is_best else "",
         "saved": moment_text(saved) if isinstance(saved, int | float) else "",
-        "bytes": folder_bytes(checkpoint.path),
+        "mebibytes": folder_bytes(checkpoint.path) / (1 << 20),
         **{f"score {name}": scores.get(name) for name in names},
     }
 

@@ -46,9 +46,10 @@ def show_header(services: Services, seen: Job) -> None:
         dialogs.run_page()  # the tabs below belong to what it was
     progress = jobs.progress(job)
     st.subheader(name_text(job), anchor=False)
-    _show_state(jobs, job, progress)
-    if job.note:
-        st.markdown(f":gray[:material/sticky_note_2:] {plain(job.note)}")
+    with st.container():  # however much it says, the buttons keep their place: moved, they were seen twice
+        _show_state(jobs, job, progress)
+        if job.note:
+            st.markdown(f":gray[:material/sticky_note_2:] {plain(job.note)}")
     _show_buttons(services, job, progress)
     if job.state in FAULTY:
         show_failure(jobs.folder(job.id), job)

@@ -51,6 +51,13 @@ def show_check(services: Services, config: JobConfig | None, filled: Draft) -> N
         _show_ended(services, checks, key, state, config, filled)
 
 
+def is_refused(services: Services, config: JobConfig) -> bool:
+    """Whether a check says that the job would not begin; memory may be free by the time that it does."""
+    all_rows = st.session_state.get(ALL_KEY) == config.data.train_file
+    state = job_checks(services.settings).state(check_key(config, all_rows=all_rows))
+    return state is not None and bool(state.error or (state.result and state.result.problems))
+
+
 def _show_ended(
     services: Services, checks: JobChecks, key: str, state: CheckState, config: JobConfig, filled: Draft
 ) -> None:

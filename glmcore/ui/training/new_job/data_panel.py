@@ -163,6 +163,8 @@ def _choose_column(name: str, names: list[str], roles: Columns | None, filled: D
     found = getattr(roles, name.removesuffix("_column")) if roles else None
     chosen = filled.values[name] or NOTHING
     by_name = _("by its name: {name}", name=found) if found else _("none")
+    if chosen:  # which is what was found then
+        by_name = _("by its name")
     options = list(dict.fromkeys([NOTHING, *names, chosen]))
     st.selectbox(
         _(TITLES[name]),

@@ -26,8 +26,14 @@ def show_launch(
     config: JobConfig | None,
     problems: Iterable[ConfigError],
     warnings: Iterable[Note],
+    *,
+    is_doubted: bool,
 ) -> None:
-    """What stands against a start, and the buttons."""
+    """What stands against a start, and the buttons.
+
+    Args:
+        is_doubted: somebody should know that before starting, by these warnings or by the check.
+    """
     faults = [error_text(problem) for problem in problems]
     doubts = [plain(_(warning.template, **warning.values)) for warning in warnings]
     if faults:
@@ -36,7 +42,7 @@ def show_launch(
     if doubts:
         st.warning(_listed(_("Worth a second look:"), doubts), icon=":material/warning:")
     with st.container(horizontal=True, vertical_alignment="center"):
-        _show_start(services, filled, None if faults else config, has_doubts=bool(doubts))
+        _show_start(services, filled, None if faults else config, is_doubted=is_doubted)
         if config is not None:
             _show_keep(services, filled, config)
 
@@ -53,12 +59,12 @@ def show_file(services: Services, filled: Draft, config: JobConfig | None) -> No
     st.code(text, language="yaml", wrap_lines=True, height=YAML_HEIGHT)
 
 
-def _show_start(services: Services, filled: Draft, config: JobConfig | None, *, has_doubts: bool) -> None:
+def _show_start(services: Services, filled: Draft, config: JobConfig | None, *, is_doubted: bool) -> None:
     # The request is a part of the key: a second click on a button that was drawn for a request that is
     # done finds no button, and one that comes earlier asks for the same job again.
     request_id = filled.request_id
     clicked = st.button(
-        _("Start all the same") if has_doubts else _("Start"),
+        _("Start all the same") if is_doubted else _("Start"),
         key=f"{PREFIX}start_{request_id}",
         icon=":material/play_arrow:",
         type="primary",

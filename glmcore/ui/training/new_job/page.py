@@ -11,7 +11,7 @@ from glmcore.tuning.job_config import SECTIONS, JobConfig, Place
 from glmcore.ui.services import Services
 from glmcore.ui.text import _
 from glmcore.ui.training.new_job import choices, several, source
-from glmcore.ui.training.new_job.check_panel import show_check
+from glmcore.ui.training.new_job.check_panel import is_refused, show_check
 from glmcore.ui.training.new_job.data_panel import show_data
 from glmcore.ui.training.new_job.draft import LONGEST_NAME, PREFIX, Draft, draft
 from glmcore.ui.training.new_job.fields import Problems, by_field, names_of, show_fields
@@ -54,7 +54,8 @@ def show(services: Services) -> None:
         _show_name(filled)
         _show_sections(services, filled, by_field(problems))
     with beside, st.container(key="new_job_beside"):
-        show_launch(services, filled, config, problems, warnings)
+        is_doubted = bool(warnings) or (config is not None and not problems and is_refused(services, config))
+        show_launch(services, filled, config, problems, warnings, is_doubted=is_doubted)
         show_check(services, None if problems else config, filled)
         show_file(services, filled, config)
         several.show(services)

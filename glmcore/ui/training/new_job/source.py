@@ -135,8 +135,8 @@ def _take_template(templates: Templates, key: str) -> None:
     if key != draft().key("template"):  # a form that was filled anew in the same moment
         return
     name = st.session_state[key]
-    if name is None:
-        begin_anew()
+    if name is None:  # a second click; what was written meanwhile is not to be lost by it
+        draft().template = ""
         return
     try:
         _take(templates.read(name), name, template=name)

@@ -1,6 +1,7 @@
 """One job as one reader sees it: its head, its buttons, its tabs."""
 
 import shutil
+from typing import Any
 
 from glmcore.jobs.job import JobKind, JobState
 from glmcore.ui.training.jobs import job_page
@@ -50,6 +51,13 @@ def test_a_queued_job_says_what_comes_before_it(server: Server) -> None:
     text = said(open_jobs_page(job=second.id))
     assert "1 job comes before it." in text and "cpu:0 free" in text
     assert "appear here as soon as it has begun" in text
+
+
+def test_buttons_keep_their_place_whatever_is_said_above_them(server: Server) -> None:
+    jobs = server.services.jobs
+    waits = open_jobs_page(job=add_job(jobs, "waits", note="a note").id)
+    live = open_jobs_page(job=add_job(jobs, "live", JobState.RUNNING, steps=20).id)
+    assert _place(waits.main, "job_rename")[:-1] == _place(live.main, "job_rename")[:-1]
 
 
 def test_a_stopped_job_is_queued_again(server: Server) -> None:
@@ -139,6 +147,7 @@ def test_each_tab_shows_what_the_folder_tells(server: Server) -> None:
         (40, "★", 1.1),
         (20, "", 1.2),
     ]
+    assert all(0 < row["mebibytes"] < 0.01 for row in table(at))
     assert at.selectbox[0].value == 40, "the best is chosen"
     (link,) = at.get("page_link")
     assert (
@@ -161,3 +170,13 @@ def _tab(job_id: str, name: str):
     at.run()
     assert not at.exception and not at.error, [*at.exception, *at.error]
     return at
+
+
+def _place(block: Any, key: str) -> list[int]:
+    """Where in the page a widget is: the numbers of the blocks around it, and its own."""
+    for number, child in block.children.items():
+        if getattr(child, "key", None) == key:
+            return [number]
+        if hasattr(child, "children") and (inside := _place(child, key)):
+            return [number, *inside]
+    return []

@@ -24,12 +24,16 @@ from tests.ui.visits import Server
 
 
 def draw() -> None:
+    import streamlit as st
+
     from glmcore.ui.services import services
-    from glmcore.ui.training.new_job.check_panel import show_check
+    from glmcore.ui.training.new_job.check_panel import is_refused, show_check
     from glmcore.ui.training.new_job.draft import draft
 
     config, problems, _warnings = draft().to_config()
     show_check(services(), None if problems else config, draft())
+    if config is not None and is_refused(services(), config):
+        st.caption("Doubted.")
 
 
 class Panel:
@@ -112,7 +116,7 @@ def test_nothing_is_checked_before_the_fields_are_right(panel: Panel) -> None:
 
 def test_small_data_is_checked_by_itself_and_once(panel: Panel) -> None:
     panel.ready()
-    assert panel.says("It would begin.") and panel.num_checks == 1
+    assert panel.says("It would begin.") and panel.num_checks == 1 and not panel.says("Doubted.")
     assert panel.says("6 steps, 3 per pass over the data") and panel.says("1,000 of 100,000 weights learn")
     assert panel.says("0.08 GiB are needed, 0.98 GiB are free on cpu.")
     panel.set(learning_rate=1e-3, seed=7).settled()
@@ -157,12 +161,13 @@ def test_problems_come_first_and_remarks_apart(panel: Panel) -> None:
     (warning,) = panel.at.warning
     assert "Something is odd" in warning.value and "2 training rows are in the data" in warning.value
     assert not panel.at.success and panel.at.button(key="new_job_estimate").disabled
+    assert panel.says("Doubted.")
 
 
 def test_an_error_is_said_and_can_be_tried_again(panel: Panel) -> None:
     panel.found = DataError("{path} is broken.", path="rows.jsonl")
     panel.ready()
-    assert panel.says("rows.jsonl is broken.") and not panel.has("estimate")
+    assert panel.says("rows.jsonl is broken.") and not panel.has("estimate") and panel.says("Doubted.")
     panel.found = dry_run()
     assert panel.click("check_again").says("It would begin.")
 

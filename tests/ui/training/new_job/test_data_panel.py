@@ -128,10 +128,12 @@ def test_columns_are_found_and_can_be_corrected(panel: Panel) -> None:
     panel.upload("rows.jsonl", lines({"prompt": "a", "letter": "b", "label": "c"}))
     assert panel.says("none is known as response") and panel.says("Which column is what")
     panel.choose("prompt_column", "letter").choose("response_column", "label")
+    assert panel.at.selectbox(key=panel.draft.key("prompt_column")).options[0] == "by its name"
     assert panel.says("Questions from letter, answers from label") and not panel.at.warning
     panel.choose("prompt_column", "")
     assert panel.draft.values["prompt_column"] is None
     assert panel.says("Questions from prompt, answers from label")
+    assert panel.at.selectbox(key=panel.draft.key("prompt_column")).options[0] == "by its name: prompt"
 
 
 def test_conversations_are_known(panel: Panel) -> None:

@@ -3,6 +3,7 @@ import pytest
 from glmcore.core.errors import StorageError
 from glmcore.jobs.templates import Templates
 from glmcore.tuning.job_config import JobConfigError
+from glmcore.ui.training.new_job import page
 from tests.ui.training.new_job.form import Form
 from tests.ui.visits import Server
 
@@ -18,6 +19,13 @@ def test_start_queues_a_job_that_is_ready_and_goes_to_it(form: Form) -> None:
     (job,) = form.jobs
     assert (job.name, job.note, job.batch, job.method) == ("first", "to see", "today", "lora")
     assert (form.at.query_params["view"], form.at.query_params["job"]) == ("jobs", job.id)
+
+
+def test_what_the_check_refuses_is_started_all_the_same(form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert form.ready().button("start_").label == "Start"
+    monkeypatch.setattr(page, "is_refused", lambda services, config: True)
+    form.at.run()
+    assert form.button("start_").label == "Start all the same" and not form.button("start_").disabled
 
 
 def test_a_request_that_is_sent_twice_makes_one_job(form: Form) -> None:

@@ -29,13 +29,14 @@ def test_a_template_fills_the_form_and_says_what_it_is(form: Form) -> None:
     assert form.says("About mine.") and not form.at.error
 
 
-def test_the_form_is_emptied_by_its_button_and_by_leaving_the_template(form: Form) -> None:
+def test_the_form_is_emptied_by_its_button_and_not_by_leaving_the_template(form: Form) -> None:
     form.add_template("mine", "lora_rank: 32")
     form.at.run()
     form.choose("template", "mine").click("empty")
     assert form.widget("lora_rank").value == 8 and form.widget("template").value is None
-    form.choose("template", "mine").choose("template", None)
-    assert form.widget("lora_rank").value == 8 and form.widget("name").value == ""
+    form.choose("template", "mine").choose("lora_rank", 64).choose("template", None)
+    assert form.widget("lora_rank").value == 64 and form.widget("name").value == "mine"
+    assert not form.says("About mine.")
 
 
 def test_what_can_be_read_of_a_template_is_taken_and_the_rest_said(form: Form) -> None:
@@ -61,8 +62,8 @@ def test_text_that_is_no_job_is_said_and_changes_nothing_else(form: Form) -> Non
         paste(form, text)
         assert not form.at.exception and form.draft.refusals, text[:20]
         assert form.widget("lora_rank").value == 4 and form.widget("name").value == "mine"
-        form.click("understood")
-        assert not form.draft.refusals
+    form.click("understood")
+    assert not form.draft.refusals
 
 
 def test_an_earlier_job_fills_the_form_and_is_remembered_as_the_parent(form: Form) -> None:
