@@ -111,7 +111,8 @@ def _show_keep(services: Services, filled: Draft, config: JobConfig) -> None:
         on_click="ignore",
         key=PREFIX + "download",
     )
-    with st.popover(_("Save as template"), icon=":material/bookmark_add:"):
+    kept = _("Keeps what is written here: a reload of the page empties the form.")
+    with st.popover(_("Save as template"), icon=":material/bookmark_add:", help=kept):
         name = st.text_input(_("Name"), key=TEMPLATE_NAME_KEY, max_chars=LONGEST_NAME)
         is_replaced = st.checkbox(_("Replace one of this name"), key=REPLACE_KEY)
         if st.button(_("Save"), key=PREFIX + "save_template", disabled=not name.strip()):
