@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
@@ -157,17 +158,23 @@ def test_the_address_gives_the_same_view_to_somebody_else(
     expect(curves.page).to_have_url(re.compile("axis=epoch"))
     curves.page.wait_for_function("document.querySelector('.curve-plot').layout.xaxis.range[1] < 2")
     curves.zoom(0.3, 0.6)
-    curves.page.wait_for_timeout(1500)  # the detail has come
+    expect(curves.page).to_have_url(re.compile("zoom="))
     other = Curves(server, browser, locale="zh-CN")
     other.open(curves.page.url.removeprefix(server.url))
     expect(other.page.get_by_role("heading", name="曲线")).to_be_visible()
-    assert other.shown_range() == curves.shown_range()
-    assert sorted(other.num_points()) == sorted(curves.num_points()), "the sentence has another order"
+    end = time.monotonic() + 20.0  # in which the detail of the range has come to both
+    while seen(other) != seen(curves) and time.monotonic() < end:
+        other.page.wait_for_timeout(200)
+    assert seen(other) == seen(curves)
+    other.close()
+
+
+def seen(curves: Curves) -> list[Any]:
+    """What is drawn, and how many points of how many; the sentence has another order in Chinese."""
     look = (
         "plot => [plot.layout.yaxis.type, ...plot.card.traces.map(({x, y, meta}) => [meta.kind, ...x, ...y])]"
     )
-    assert other.plot.evaluate(look) == curves.plot.evaluate(look)
-    other.close()
+    return [curves.shown_range(), sorted(curves.num_points()), curves.plot.evaluate(look)]
 
 
 def test_a_mark_is_put_on_the_step_of_the_point_that_was_clicked(curves: Curves, server: Dashboard) -> None:

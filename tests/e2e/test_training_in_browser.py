@@ -96,14 +96,24 @@ def fill_the_form(page: Page, url: str, rows: Path) -> None:
         "Evaluate every … steps": STEPS // 2,
         "Save every … steps": STEPS // 2,
     }.items():
+        settle(page)
         field = page.get_by_label(label, exact=True)
         field.fill(str(value))
         field.press("Tab")
+    settle(page)
     page.locator(".st-key-new_job_more_evaluation").get_by_text("More").first.click()
     page.get_by_text("Forgetting probe", exact=True).click()
+    settle(page)
     expect(text(page, f"max_steps: {STEPS}")).to_be_visible()
+    expect(text(page, f"save_every_steps: {STEPS // 2}")).to_be_visible()
     expect(text(page, "forgetting_probe: false")).to_be_visible()
     expect(text(page, "It would begin.")).to_be_visible(timeout=WAIT)
+
+
+def settle(page: Page) -> None:
+    """Faster than any hand, an edit that comes while the page is drawn anew would be lost."""
+    page.wait_for_timeout(400)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def evaluate_best(page: Page) -> None:
@@ -114,7 +124,7 @@ def evaluate_best(page: Page) -> None:
     at_most.press("Tab")
     expect(button(page, "Evaluate")).to_be_enabled()
     button(page, "Evaluate").click()
-    expect(text(page, "^finished")).to_be_visible(timeout=WAIT)
+    expect(text(page, "finished · ")).to_be_visible(timeout=WAIT)
     scores = page.get_by_role("row").filter(has_text="ROUGE-L")
     expect(scores).to_contain_text(re.compile(r"\d+\.\d\d"))
 
