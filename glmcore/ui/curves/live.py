@@ -86,7 +86,7 @@ def show_live_charts(
     seen = show_charts(
         charts,
         key=CHARTS_KEY,
-        labels=_labels(),
+        labels=chart_labels(_("Drag to zoom in, double click to zoom out, click a point to mark it.")),
         x_range=state.zoom,
         height=CHART_HEIGHT,
         is_date_axis=state.axis is Axis.WALL,
@@ -152,13 +152,14 @@ def metrics_of(runs: Sequence[Run], view: View, most: int = 4) -> list[str]:
     return [name for several in names for name in several][:most]
 
 
-def _labels() -> dict[str, str]:
+def chart_labels(use: str) -> dict[str, str]:
+    """The texts of the charts; `use` says what can be done with them here."""
     return {
         "png": _("Save as PNG"),
         "svg": _("Save as SVG"),
         "enlarge": _("Enlarge"),
         "shrink": _("Shrink"),
-        "use": _("Drag to zoom in, double click to zoom out, click a point to mark it."),
+        "use": use,
         "more": _("{count} more"),
         "failed": _("The charts cannot be drawn: their program did not arrive. Reload the page."),
     }

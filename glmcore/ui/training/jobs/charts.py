@@ -16,7 +16,7 @@ from glmcore.curves.views.view import View
 from glmcore.jobs.job import Job
 from glmcore.ui.curve_charts.element import charts_state, show_charts
 from glmcore.ui.curves.findings_panel import show_findings
-from glmcore.ui.curves.live import show_notes
+from glmcore.ui.curves.live import chart_labels, show_notes
 from glmcore.ui.services import Services
 from glmcore.ui.session import CURVES_PAGE
 from glmcore.ui.text import _
@@ -83,7 +83,7 @@ def _draw(services: Services, job: Job, weight: float) -> None:
     show_charts(
         charts,
         key=key,
-        labels=_labels(),
+        labels=chart_labels(_("Drag to zoom in, double click to zoom out.")),
         x_range=zoom,
         height=CHART_HEIGHT,
         is_date_axis=False,
@@ -94,15 +94,3 @@ def _draw(services: Services, job: Job, weight: float) -> None:
     )
     show_notes(run.problems)
     show_findings(services.curves, [run])
-
-
-def _labels() -> dict[str, str]:
-    return {
-        "png": _("Save as PNG"),
-        "svg": _("Save as SVG"),
-        "enlarge": _("Enlarge"),
-        "shrink": _("Shrink"),
-        "use": _("Drag to zoom in, double click to zoom out."),
-        "more": _("{count} more"),
-        "failed": _("The charts cannot be drawn: their program did not arrive. Reload the page."),
-    }

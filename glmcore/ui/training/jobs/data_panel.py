@@ -10,6 +10,7 @@ from glmcore.tuning.run_folder import read_whole
 from glmcore.ui.markdown import plain
 from glmcore.ui.services import Services
 from glmcore.ui.text import _
+from glmcore.ui.training.file_counts import show_counts
 
 FAULTS = (KeyError, TypeError, ValueError, AttributeError)  # of a file that somebody else wrote
 COLOURS = ("#2563eb", "#e0682b")  # questions, answers
@@ -28,7 +29,7 @@ def show_data(services: Services, job: Job) -> None:
     except FAULTS:
         st.warning(_("What was written about its data cannot be read."), icon=":material/warning:")
         return
-    _show_counts(files)
+    show_counts(files)
     for sentence in sentences:
         st.markdown(f":gray[:material/info:] {plain(sentence)}")
     for number, file in enumerate(files):
@@ -39,21 +40,6 @@ def _about_duplicates(report: dict[str, Any]) -> list[str]:
     count, near = int(report.get("num_duplicates", 0)), int(report.get("num_near_duplicates", 0))
     said = [_(DUPLICATES, count=count)] if count else []
     return said + ([_(NEAR_DUPLICATES, count=near, all=report.get("num_validation"))] if near else [])
-
-
-def _show_counts(files: list[FileReport]) -> None:
-    st.table(
-        {
-            _("File"): [plain(file.file) for file in files],
-            _("Rows"): [f"{file.num_rows:,}" for file in files],
-            _("Used"): [f"{file.num_examples:,}" for file in files],
-            _("Left out"): [f"{sum(file.dropped.values()):,}" for file in files],
-            _("Tokens"): [f"{file.num_tokens:,}" for file in files],
-            _("of them learnt"): [f"{file.num_learnt_tokens:,}" for file in files],
-        },
-        border="horizontal",
-        hide_index=True,
-    )
 
 
 def _show_lengths(file: FileReport, number: int) -> None:

@@ -21,10 +21,6 @@ class Filter:
     with_archived: bool = False
     with_calibrations: bool = False
 
-    @property
-    def is_any(self) -> bool:
-        return bool(self.words.strip() or self.states)
-
 
 def filtered(jobs: Iterable[Job], chosen: Filter) -> list[Job]:
     """Those that have all words, and none that is written with a hyphen before it."""

@@ -11,6 +11,7 @@ from glmcore.tuning.data.report import SUGGESTED
 from glmcore.tuning.job_config import JobConfig
 from glmcore.ui.markdown import plain
 from glmcore.ui.text import _, error_text, plural
+from glmcore.ui.training.file_counts import show_counts
 from glmcore.ui.training.jobs.words import size_text
 from glmcore.ui.training.new_job.draft import PREFIX, Draft
 from glmcore.ui.training.new_job.length_charts import show_lengths
@@ -94,18 +95,7 @@ def _show_memory(result: "DryRun") -> None:
 
 def _show_rows(state: CheckState, result: "DryRun") -> None:
     files, report = result.report.files, result.report
-    st.table(
-        {
-            _("File"): [plain(file.file) for file in files],
-            _("Rows"): [f"{file.num_rows:,}" for file in files],
-            _("Used"): [f"{file.num_examples:,}" for file in files],
-            _("Left out"): [f"{sum(file.dropped.values()):,}" for file in files],
-            _("Tokens"): [f"{file.num_tokens:,}" for file in files],
-            _("of them learnt"): [f"{file.num_learnt_tokens:,}" for file in files],
-        },
-        border="horizontal",
-        hide_index=True,
-    )
+    show_counts(files)
     said = [
         _(
             "{training:,} to learn from, {validation:,} to evaluate on",
