@@ -157,6 +157,20 @@ def test_writer_waits_for_another_one(store: HistoryStore, tmp_path: Path) -> No
     other.close()
 
 
+def test_server_waits_while_another_one_makes_the_database(url: str, tmp_path: Path) -> None:
+    """Turning a new file to WAL is refused at once while somebody writes to it; SQLite does not wait."""
+    other = sqlite3.connect(tmp_path / "glmcore.db", isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE theirs (value)")
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.2, other.execute, ["COMMIT"])
+    release.start()
+    store = open_history(url)
+    assert store.conversations.create(OWNER, model="m").model == "m"
+    store.close()
+    release.join()
+    other.close()
+
+
 def test_full_disk_says_so_and_works_again_later(store: HistoryStore, talk: Conversation) -> None:
     question = store.messages.add_question(OWNER, talk.id, None, "kept")
     limit = 60
