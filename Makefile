@@ -4,7 +4,7 @@ PORT ?= 8501
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run install dev test test-slow test-browser test-all check fix bench catalogues ci
+.PHONY: help run install dev test test-slow test-browser test-postgres test-all check fix bench catalogues ci
 help:           ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
@@ -28,10 +28,12 @@ dev: .venv/installed-dev        ## the same with requirements-dev.txt
 test: dev       ## the default tests on two cores, under three minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 test-slow: dev  ## the tests that load a real model or kill real processes
-	$(BIN)/python -m pytest -m "slow and not browser"
+	$(BIN)/python -m pytest -m "slow and not browser and not postgres"
 test-browser: dev  ## the tests in a real browser (Debian's chromium)
 	$(BIN)/python -m pytest -m browser
-test-all: test test-slow test-browser  ## all of these
+test-postgres: dev  ## what is stored, on a PostgreSQL of its own (Debian's postgresql)
+	tools/with_postgres.sh $(BIN)/python -m pytest -n 2 --dist loadfile -m postgres
+test-all: test test-postgres test-slow test-browser  ## all of these
 check: dev      ## format, lint, types, catalogues; changes nothing
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/python -m tools.catalogues check
 fix: dev        ## format, and mend what lint can mend

@@ -67,6 +67,10 @@ class StorageError(GlmcoreError, RuntimeError):
     """The database or the disk refused to read or write."""
 
 
+class ConflictError(GlmcoreError, RuntimeError):
+    """What was to be changed has been changed by somebody else since it was looked at."""
+
+
 class NotFoundError(GlmcoreError, KeyError):
     """A thing was named that does not exist (any more)."""
 

@@ -4,15 +4,30 @@ Start with `open_history`. Every row has an owner and is found by its owner only
 or engines.
 """
 
-from glmcore.history.records import Conversation, MessageState, PathEntry, Preset, StoredMessage
-from glmcore.history.store import HistoryStore, open_history
+from glmcore.history.filters import ConversationFilter
+from glmcore.history.records import (
+    Conversation,
+    Judgement,
+    ListedConversation,
+    MessageState,
+    PathEntry,
+    Preset,
+    Shelf,
+    StoredMessage,
+)
+from glmcore.history.store import HistoryStore, open_history, open_temporary
 
 __all__ = [
     "Conversation",
+    "ConversationFilter",
     "HistoryStore",
+    "Judgement",
+    "ListedConversation",
     "MessageState",
     "PathEntry",
     "Preset",
+    "Shelf",
     "StoredMessage",
     "open_history",
+    "open_temporary",
 ]

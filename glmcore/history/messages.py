@@ -10,12 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, ScalarSelect, Update, select
 
-from glmcore.core.errors import NotFoundError
+from glmcore.core.errors import ConflictError, NotFoundError
 from glmcore.core.messages import AnswerFacts, GenerationParams, Role, StopReason
-from glmcore.history import servers, tree
+from glmcore.history import servers, tree, usage
 from glmcore.history.conversations import AUTOMATIC_TITLE_CHARS, no_conversation, one_line
 from glmcore.history.records import MessageState, PathEntry, StoredMessage
 from glmcore.history.schema import conversations, messages
+from glmcore.history.search.index import SearchText, add_texts, replace_text
 from glmcore.storage.database import Database
 
 _COLUMNS = [messages.c[field.name] for field in fields(StoredMessage)]
@@ -28,17 +29,32 @@ class MessageStore:
         self._database = database
 
     def add_question(
-        self, owner: str, conversation_id: str, parent_id: str | None, content: str
+        self,
+        owner: str,
+        conversation_id: str,
+        parent_id: str | None,
+        content: str,
+        *,
+        must_be_latest: bool = False,
     ) -> StoredMessage:
-        """Store a question under the message it follows (None for a first one) and make it the shown leaf."""
-        title = one_line(content, AUTOMATIC_TITLE_CHARS)
+        """Store a question under the message it follows (None for a first one) and make it the shown leaf.
+
+        Args:
+            must_be_latest: the message it follows is the end of the conversation, as far as the asker knows.
+
+        Raises:
+            ConflictError: the conversation went on, or another branch is shown, since the asker looked.
+        """
         with self._database.writing() as connection:
+            if must_be_latest:
+                _check_latest(connection, owner, conversation_id, parent_id)
             message = _insert(connection, owner, conversation_id, parent_id, "user", content)
-            connection.execute(
-                _of_conversation(owner, conversation_id)
-                .where(conversations.c.title == "")
-                .values(title=title)
-            )
+            texts = [SearchText(owner, conversation_id, message.id, content)]
+            untitled = _of_conversation(owner, conversation_id).where(conversations.c.title == "")
+            title = one_line(content, AUTOMATIC_TITLE_CHARS)
+            if connection.execute(untitled.values(title=title)).rowcount and title:
+                texts.append(SearchText(owner, conversation_id, None, title))
+            add_texts(connection, texts)
         return message
 
     def start_answer(
@@ -59,15 +75,18 @@ class MessageStore:
         """Store the final text with its facts; why it stopped decides the state."""
         now = time.time()
         with self._database.writing() as connection:
-            change = _of_message(owner, message_id).values(
-                content=content, facts=facts, state=_end_state(facts), server_id=None, saved_at=now
+            before = _read(connection, owner, message_id)
+            change = _of_message(owner, message_id)
+            connection.execute(
+                change.values(
+                    content=content, facts=facts, state=_end_state(facts), server_id=None, saved_at=now
+                )
             )
-            conversation_id = connection.execute(
-                change.returning(messages.c.conversation_id)
-            ).scalar_one_or_none()
-            if conversation_id is None:
-                raise _no_message(message_id)
-            connection.execute(_of_conversation(owner, conversation_id).values(updated_at=now))
+            change = _of_conversation(owner, before.conversation_id)
+            connection.execute(change.values(updated_at=now, adapter=facts.adapter))
+            replace_text(connection, SearchText(owner, before.conversation_id, message_id, content))
+            if before.state == "running":  # else it was counted when it was taken for interrupted
+                usage.record(connection, owner, before.conversation_id, facts, now)
 
     def interrupt_running(self) -> int:
         """Mark the running answers, of all owners, whose server is gone; call it when a server starts.
@@ -77,7 +96,13 @@ class MessageStore:
         """
         running = (
             select(
-                messages.c.id, messages.c.owner, messages.c.server_id, messages.c.saved_at, messages.c.facts
+                messages.c.id,
+                messages.c.owner,
+                messages.c.conversation_id,
+                messages.c.server_id,
+                messages.c.saved_at,
+                messages.c.facts,
+                messages.c.content,
             )
             .add_columns(conversations.c.model, conversations.c.params)
             .join_from(messages, conversations, messages.c.conversation_id == conversations.c.id)
@@ -95,6 +120,8 @@ class MessageStore:
                 )
                 change = _of_message(row.owner, row.id)
                 connection.execute(change.values(state="interrupted", server_id=None, facts=facts))
+                replace_text(connection, SearchText(row.owner, row.conversation_id, row.id, row.content))
+                usage.record(connection, row.owner, row.conversation_id, facts, row.saved_at)
         return len(lost)
 
     def get(self, owner: str, message_id: str) -> StoredMessage:
@@ -150,8 +177,9 @@ class MessageStore:
         """Show the branch through this version, down to the youngest message under it."""
         with self._database.writing() as connection:
             conversation_id = _read(connection, owner, message_id).conversation_id
-            leaf_id = connection.execute(tree.latest_leaf(owner, conversation_id, message_id)).scalar_one()
-            connection.execute(_of_conversation(owner, conversation_id).values(leaf_id=leaf_id))
+            leaf = connection.execute(tree.latest_leaf(owner, conversation_id, message_id)).one()
+            change = _of_conversation(owner, conversation_id)
+            connection.execute(change.values(leaf_id=leaf.id, leaf_depth=leaf.depth))
 
 
 def _insert(
@@ -161,16 +189,19 @@ def _insert(
     now = time.time()
     message_id = uuid.uuid4().hex
     # The conversation is changed first: it tells whether it exists, and other writers to it then wait.
-    change = _of_conversation(owner, conversation_id).values(leaf_id=message_id, updated_at=now)
+    change = _of_conversation(owner, conversation_id).where(conversations.c.shelf != "deleted")
+    change = change.values(leaf_id=message_id, updated_at=now)
     if connection.execute(change).rowcount == 0:
         raise no_conversation(conversation_id)
+    depth = 1 + _depth(connection, owner, conversation_id, parent_id)
+    connection.execute(_of_conversation(owner, conversation_id).values(leaf_depth=depth))
     is_answer = role == "assistant"
     values = {
         "id": message_id,
         "owner": owner,
         "conversation_id": conversation_id,
         "parent_id": parent_id,
-        "depth": 1 + _depth(connection, owner, conversation_id, parent_id),
+        "depth": depth,
         "role": role,
         "content": content,
         "state": "running" if is_answer else "done",
@@ -179,6 +210,15 @@ def _insert(
         "saved_at": now,
     }
     return _message(connection.execute(messages.insert().values(values).returning(*_COLUMNS)).one())
+
+
+def _check_latest(connection: Connection, owner: str, conversation_id: str, parent_id: str | None) -> None:
+    latest = connection.execute(select(_shown_leaf(owner, conversation_id))).scalar_one()
+    if latest != parent_id:
+        raise ConflictError(
+            "This conversation went on in another window since you looked at it; your question was not "
+            "stored. Read what is new, then ask again."
+        )
 
 
 def _depth(connection: Connection, owner: str, conversation_id: str, parent_id: str | None) -> int:

@@ -1,6 +1,6 @@
 """The tables as they are now. Migrations make them; a test holds the two equal."""
 
-from sqlalchemy import Column, Double, ForeignKey, Index, Integer, MetaData, Table
+from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, MetaData, Table, text
 
 from glmcore.core.messages import AnswerFacts, GenerationParams
 from glmcore.storage.columns import JsonOf, SafeText
@@ -19,7 +19,15 @@ conversations = Table(
     Column("updated_at", Double, nullable=False),
     Column("params", JsonOf(GenerationParams)),
     Column("system_prompt", SafeText, nullable=False),
-    Index("conversations_by_time", "owner", "updated_at", "id"),
+    Column("adapter", SafeText),  # of the latest answer
+    Column("version", Integer, nullable=False, server_default=text("0")),
+    Column("leaf_depth", Integer, nullable=False, server_default=text("0")),
+    Column("shelf", SafeText, nullable=False, server_default="open"),
+    Column("is_pinned", Integer, nullable=False, server_default=text("0")),
+    Column("deleted_at", Double),
+    Column("fingerprint", SafeText),  # of an imported one: what it said then
+    Index("conversations_by_shelf", "owner", "shelf", "is_pinned", "updated_at", "id"),
+    Index("conversations_by_fingerprint", "owner", "fingerprint"),
 )
 
 # `sequence` is the order of creation, which times cannot tell when a clock is set back. `depth` is 1 for a
@@ -44,6 +52,47 @@ messages = Table(
     Column("content", SafeText, nullable=False),
     Index("messages_by_parent", "conversation_id", "parent_id"),
     Index("messages_by_state", "state"),
+)
+
+tags = Table(
+    "conversation_tags",
+    metadata,
+    Column("conversation_id", SafeText, ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag", SafeText, primary_key=True),
+    Column("owner", SafeText, nullable=False),
+    Index("conversations_by_tag", "owner", "tag"),
+)
+
+# What people think of an answer, and the answer as it should have been.
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("message_id", SafeText, ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
+    Column("conversation_id", SafeText, nullable=False),
+    Column("owner", SafeText, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("thumb", Integer),  # 1 up, -1 down
+    Column("stars", Integer),  # 1 to 5
+    Column("reason", SafeText),
+    Column("judged_at", Double, nullable=False),
+    Column("comment", SafeText),
+    Column("repair", SafeText),
+    Index("judgements_by_conversation", "owner", "conversation_id"),
+)
+
+# What was answered in each hour (counted from 1970 in UTC); it outlives the conversations.
+usage = Table(
+    "usage_hours",
+    metadata,
+    Column("owner", SafeText, primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("model", SafeText, primary_key=True),
+    Column("adapter", SafeText, primary_key=True),  # empty: none
+    Column("conversations", Integer, nullable=False),  # that had no answer in this hour before
+    Column("answers", Integer, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
 )
 
 presets = Table(

@@ -4,20 +4,22 @@ from glmcore.history.conversations import ConversationStore
 from glmcore.history.messages import MessageStore
 from glmcore.history.migrations import LEDGER, MIGRATIONS
 from glmcore.history.presets import PresetStore
+from glmcore.history.tags import TagStore
 from glmcore.storage import Database, migrate
 
 
 class HistoryStore:
-    """Conversations, messages and presets of one database; may be used from any thread."""
+    """Conversations with all that belongs to them, in one database; may be used from any thread."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self.conversations = ConversationStore(database)
+        self.tags = TagStore(database)
         self.messages = MessageStore(database)
         self.presets = PresetStore(database)
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()
 
 
 def open_history(url: str) -> HistoryStore:
@@ -33,4 +35,11 @@ def open_history(url: str) -> HistoryStore:
     except BaseException:
         database.close()
         raise
+    return HistoryStore(database)
+
+
+def open_temporary() -> HistoryStore:
+    """A history in memory, for a chat that is never stored."""
+    database = Database.in_memory()
+    migrate(database, MIGRATIONS, LEDGER)
     return HistoryStore(database)

@@ -39,20 +39,20 @@ def siblings_along(owner: str, conversation_id: str, branch: CTE) -> CompoundSel
     return first.union_all(later).order_by("sequence")
 
 
-def latest_leaf(owner: str, conversation_id: str, message_id: str) -> Select[str]:
+def latest_leaf(owner: str, conversation_id: str, message_id: str) -> Select[str, int]:
     """The youngest message at or under the given one; nothing was made after it, so it has no children."""
     below = (
-        select(messages.c.id, messages.c.sequence)
+        select(messages.c.id, messages.c.sequence, messages.c.depth)
         .where(messages.c.owner == owner, messages.c.id == message_id)
         .cte("below", recursive=True)
     )
     child = messages.alias("child")
     below = below.union_all(
-        select(child.c.id, child.c.sequence).where(
+        select(child.c.id, child.c.sequence, child.c.depth).where(
             child.c.owner == owner,
             child.c.conversation_id == conversation_id,
             child.c.parent_id == below.c.id,
             child.c.sequence > below.c.sequence,
         )
     )
-    return select(below.c.id).order_by(below.c.sequence.desc()).limit(1)
+    return select(below.c.id, below.c.depth).order_by(below.c.sequence.desc()).limit(1)

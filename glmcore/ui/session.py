@@ -11,9 +11,10 @@ CHAT_PAGE = PAGES / "chat.py"
 CURVES_PAGE = PAGES / "curves.py"
 TRAINING_PAGE = PAGES / "training.py"
 COMPARE_PAGE = PAGES / "compare.py"
+HISTORY_PAGE = PAGES / "history.py"
 OWNER = LOCAL_USER  # until sign-in exists everyone shares one history
 NOTICE_KEY = "notice"  # an error of one run that the next one says
-CONVERSATION_PARAM = "c"  # /chat?c=<conversation id>
+CONVERSATION_PARAM, MESSAGE_PARAM = "c", "m"  # /chat?c=<conversation id>&m=<message id>
 VIEW_PARAM, JOB_PARAM = "view", "job"  # /training?view=jobs&job=<job id>
 
 

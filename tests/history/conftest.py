@@ -1,4 +1,7 @@
-"""A store on a fresh SQLite file, and a conversation in it."""
+"""A store on a fresh database, and a conversation in it.
+
+What asks for `url`, or for anything on it, runs once on SQLite and, with `make test-postgres`, on PostgreSQL.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +11,22 @@ import pytest
 from glmcore.core.messages import AnswerFacts, GenerationParams, StopReason
 from glmcore.history import Conversation, HistoryStore, open_history
 from glmcore.history.schema import conversations, messages
+from tests.postgres import fresh_database
 
 OWNER = "ann"
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'glmcore.db'}"
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield sqlite_file(tmp_path)
+        return
+    with fresh_database() as url:
+        yield url
+
+
+def sqlite_file(folder: Path) -> str:
+    return f"sqlite:///{folder / 'glmcore.db'}"
 
 
 @pytest.fixture
@@ -48,9 +60,9 @@ def long_talk(store: HistoryStore, talk: Conversation) -> Conversation:
         }
         for number in range(count)
     ]
-    with store._database.writing() as connection:
+    with store.database.writing() as connection:
         connection.execute(messages.insert(), rows)
-        connection.execute(conversations.update().values(leaf_id=str(count - 1)))
+        connection.execute(conversations.update().values(leaf_id=str(count - 1), leaf_depth=count))
     return store.conversations.get(OWNER, talk.id)
 
 

@@ -52,7 +52,7 @@ def test_list_does_not_touch_the_messages(store: HistoryStore, talk: Conversatio
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         statements.append(statement)
 
-    event.listen(store._database._engine, "before_cursor_execute", note)
+    event.listen(store.database._engine, "before_cursor_execute", note)
     assert len(store.conversations.list(OWNER)) == 1
     assert len([statement for statement in statements if statement.startswith("SELECT")]) == 1
     assert not any("messages" in statement for statement in statements)
@@ -71,11 +71,11 @@ def test_rename_and_update_change_only_what_is_named(store: HistoryStore, talk: 
     assert changed.updated_at == talk.updated_at
 
 
-def test_deleting_takes_the_messages_along_however_long_the_branch(
+def test_removing_takes_the_messages_along_however_long_the_branch(
     store: HistoryStore, long_talk: Conversation
 ) -> None:
     # A foreign key from message to message would fail here: SQLite cascades 1,000 levels deep and no further.
-    store.conversations.delete(OWNER, long_talk.id)
+    assert store.conversations.remove(OWNER, [long_talk.id]) == 1
     assert store.conversations.count(OWNER) == 0
     for message_id in ("0", "5000", "9999"):
         with pytest.raises(NotFoundError):

@@ -34,9 +34,9 @@ def counted_queries(store: HistoryStore) -> Iterator[list[str]]:
         if not statement.startswith("BEGIN"):
             queries.append(statement)
 
-    event.listen(store._database._engine, "before_cursor_execute", note)
+    event.listen(store.database._engine, "before_cursor_execute", note)
     yield queries
-    event.remove(store._database._engine, "before_cursor_execute", note)
+    event.remove(store.database._engine, "before_cursor_execute", note)
 
 
 def test_first_question_names_the_conversation_and_becomes_its_leaf(
@@ -107,7 +107,7 @@ def test_writing_to_an_answer_whose_conversation_was_deleted_is_not_found(
     store: HistoryStore, talk: Conversation, facts: AnswerFacts
 ) -> None:
     started = answer(store, talk, ask(store, talk, None, "q"), "")
-    store.conversations.delete(OWNER, talk.id)
+    store.conversations.remove(OWNER, [talk.id])
     with pytest.raises(NotFoundError):
         store.messages.save_text(OWNER, started.id, "text")
     with pytest.raises(NotFoundError):
@@ -209,7 +209,7 @@ def test_page_of_a_long_conversation_costs_only_the_page(
         thousands_of_steps += 1
         return 0
 
-    with store._database.reading() as connection:
+    with store.database.reading() as connection:
         connection.connection.driver_connection.set_progress_handler(count_steps, 1000)
     page = store.messages.path(OWNER, long_talk.id, limit=60)
     assert [entry.message.id for entry in page] == [str(number) for number in range(9_940, 10_000)]
@@ -261,7 +261,7 @@ def test_answer_of_a_dead_server_is_interrupted_and_that_of_a_living_one_goes_on
     question = ask(store, talk, None, "q")
     lost = answer(store, talk, question, "so far")
     alive = answer(store, talk, question, "going on")
-    with store._database.writing() as connection:
+    with store.database.writing() as connection:
         connection.execute(
             message_table.update()
             .where(message_table.c.id == lost.id)

@@ -21,13 +21,13 @@ def test_folder_of_the_database_is_made(tmp_path: Path) -> None:
 
 def test_connections_have_the_pragmas(store: HistoryStore) -> None:
     names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-    with store._database.reading() as connection:
+    with store.database.reading() as connection:
         found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
     assert found == ["wal", 1, 1, 10_000]
 
 
 def test_block_that_raises_stores_nothing(store: HistoryStore, talk: Conversation) -> None:
-    with pytest.raises(RuntimeError, match="on the way"), store._database.writing() as connection:
+    with pytest.raises(RuntimeError, match="on the way"), store.database.writing() as connection:
         connection.execute(text("DELETE FROM conversations"))
         raise RuntimeError("on the way")
     assert store.conversations.get(OWNER, talk.id) == talk
@@ -108,7 +108,7 @@ def test_text_that_is_not_utf8_any_more_is_damage_and_is_not_repeated(
     store: HistoryStore, talk: Conversation
 ) -> None:
     message = store.messages.add_question(OWNER, talk.id, None, "a secret")
-    with store._database.writing() as connection:
+    with store.database.writing() as connection:
         connection.execute(text("UPDATE messages SET content = CAST(X'61ff62' || content AS TEXT)"))
     with pytest.raises(StorageError, match=r"glmcore\.db is damaged") as caught:
         store.messages.get(OWNER, message.id)
@@ -126,7 +126,7 @@ def test_broken_table_definition_is_damage(store: HistoryStore, url: str, tmp_pa
 def test_cycle_in_a_damaged_tree_does_not_hang(store: HistoryStore, talk: Conversation) -> None:
     question = store.messages.add_question(OWNER, talk.id, None, "q")
     answer = store.messages.start_answer(OWNER, talk.id, question.id)
-    with store._database.writing() as connection:
+    with store.database.writing() as connection:
         connection.execute(messages.update().where(messages.c.id == question.id).values(parent_id=answer.id))
     assert len(store.messages.path(OWNER, talk.id)) == 2
     store.messages.select_sibling(OWNER, question.id)
@@ -178,7 +178,7 @@ def test_full_disk_says_so_and_works_again_later(store: HistoryStore, talk: Conv
     def fill(dbapi_connection: sqlite3.Connection, *_: object) -> None:
         dbapi_connection.execute(f"PRAGMA max_page_count={limit}")
 
-    event.listen(store._database._engine, "checkout", fill)
+    event.listen(store.database._engine, "checkout", fill)
     with pytest.raises(
         StorageError, match=r"glmcore\.db: the disk is full; nothing was stored\. Free some space"
     ):
@@ -200,7 +200,7 @@ def test_read_only_database_can_be_read_and_says_why_it_cannot_be_written(
 
 
 def test_what_people_wrote_is_not_in_the_error(store: HistoryStore, talk: Conversation) -> None:
-    with store._database.writing() as connection:
+    with store.database.writing() as connection:
         connection.execute(text("DROP TABLE messages"))
     with pytest.raises(StorageError) as caught:
         store.messages.add_question(OWNER, talk.id, None, "a secret")

@@ -1,0 +1,1 @@
+"""Finding conversations by the words in them, in Chinese and English, in SQLite and PostgreSQL."""
