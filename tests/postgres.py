@@ -1,14 +1,18 @@
-"""An empty PostgreSQL database for a test, on the server that GLMCORE_TEST_POSTGRES names."""
+"""Which database a test runs on; an empty one on the server that GLMCORE_TEST_POSTGRES names."""
 
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
 SERVER = "GLMCORE_TEST_POSTGRES"  # postgresql://user@host/name; `make test-postgres` starts one
+
+# For a test about files, pragmas or damage; the fixture `url` has no PostgreSQL for it.
+only_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 
 
 @contextmanager
@@ -27,3 +31,13 @@ def fresh_database() -> Iterator[str]:
         with engine.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
         engine.dispose()
+
+
+@contextmanager
+def another_like(url: str, folder: Path) -> Iterator[str]:
+    """The URL of an empty database of the same kind."""
+    if url.startswith("sqlite"):
+        yield f"sqlite:///{folder / 'another.db'}"
+        return
+    with fresh_database() as other:
+        yield other

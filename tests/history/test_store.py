@@ -122,6 +122,13 @@ def test_servers_that_start_together_make_one_database(url: str) -> None:
     store.close()
 
 
+def check_file(path: Path) -> None:
+    check = sqlite3.connect(path, timeout=10)
+    assert check.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert check.execute("PRAGMA foreign_key_check").fetchall() == []
+    check.close()
+
+
 @pytest.mark.slow
 def test_killed_writers_lose_nothing_that_was_acknowledged(url: str, tmp_path: Path) -> None:
     writers = [start(WRITER, url) for _ in range(10)]
@@ -135,10 +142,8 @@ def test_killed_writers_lose_nothing_that_was_acknowledged(url: str, tmp_path: P
         rest = writer.communicate()[0]
         lines = [line.split() for line in rest.splitlines() if line.count(" ") == 2]
         acknowledged.update({message_id: (kind, int(value)) for kind, message_id, value in lines})
-        check = sqlite3.connect(tmp_path / "glmcore.db", timeout=10)
-        assert check.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert check.execute("PRAGMA foreign_key_check").fetchall() == []
-        check.close()
+        if (tmp_path / "glmcore.db").is_file():
+            check_file(tmp_path / "glmcore.db")
     assert len(acknowledged) > 40
     store = open_history(url)
     assert store.messages.interrupt_running() >= 10

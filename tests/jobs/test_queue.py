@@ -1,21 +1,32 @@
-import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, text
 
 from glmcore.core.errors import JobError, NotFoundError
+from glmcore.core.settings import Settings
 from glmcore.jobs.job import Job, JobKind, JobState, Needs, NewJob, StopWish
 from glmcore.jobs.processes import ProcessId
 from glmcore.jobs.queue import JobQueue, open_queue
 from glmcore.jobs.runner_book import RunnerSeen
 from glmcore.jobs.schema import metadata
 from glmcore.jobs.service import JobService
+from tests.postgres import another_like, fresh_database
 
 HOST = "here"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    settings = Settings(home=tmp_path / "home")
+    if request.param == "sqlite":
+        yield settings
+        return
+    with fresh_database() as url:
+        yield replace(settings, database_url=url)
 
 
 @pytest.fixture
@@ -51,7 +62,9 @@ def claimed(queue: JobQueue) -> Job:
     return job
 
 
-def test_migrations_lead_to_the_schema_the_code_uses(queue: JobQueue, tmp_path: Path) -> None:
+def test_migrations_lead_to_the_schema_the_code_uses(
+    queue: JobQueue, settings: Settings, tmp_path: Path
+) -> None:
     def shape(url: str) -> dict[str, object]:
         engine = create_engine(url)
         found = inspect(engine)
@@ -67,13 +80,14 @@ def test_migrations_lead_to_the_schema_the_code_uses(queue: JobQueue, tmp_path: 
         engine.dispose()
         return tables
 
-    direct = f"sqlite:///{tmp_path / 'direct.db'}"
-    engine = create_engine(direct)
-    metadata.create_all(engine)
-    engine.dispose()
-    migrated = shape(f"sqlite:///{tmp_path / 'home' / 'glmcore.db'}")
+    with another_like(settings.resolved_database_url, tmp_path) as direct:
+        engine = create_engine(direct)
+        metadata.create_all(engine)
+        engine.dispose()
+        expected = shape(direct)
+    migrated = shape(settings.resolved_database_url)
     assert migrated.pop("jobs_migrations")
-    assert migrated == shape(direct)
+    assert migrated == expected
 
 
 def test_a_job_is_read_as_it_was_added(queue: JobQueue) -> None:
@@ -89,9 +103,9 @@ def test_a_request_sent_twice_makes_one_job(queue: JobQueue) -> None:
     assert len(queue.list()) == 1
 
 
-def test_a_request_sent_by_many_at_once_makes_one_job(queue: JobQueue, tmp_path: Path) -> None:
+def test_a_request_sent_by_many_at_once_makes_one_job(queue: JobQueue, settings: Settings) -> None:
     found: list[Job] = []
-    others = [open_queue(f"sqlite:///{tmp_path / 'home' / 'glmcore.db'}") for _ in range(6)]
+    others = [open_queue(settings.resolved_database_url) for _ in range(6)]
     threads = [
         threading.Thread(target=lambda q=q, n=n: found.append(q.add(new_job(request_id="r"), f"demo-{n}")))
         for n, q in enumerate(others)
@@ -106,10 +120,10 @@ def test_a_request_sent_by_many_at_once_makes_one_job(queue: JobQueue, tmp_path:
     assert len(queue.list()) == 1
 
 
-def test_one_job_is_claimed_once_by_many_dashboards(queue: JobQueue, tmp_path: Path) -> None:
+def test_one_job_is_claimed_once_by_many_dashboards(queue: JobQueue, settings: Settings) -> None:
     add(queue, "only")
     claims: list[Job | None] = []
-    others = [open_queue(f"sqlite:///{tmp_path / 'home' / 'glmcore.db'}") for _ in range(6)]
+    others = [open_queue(settings.resolved_database_url) for _ in range(6)]
     threads = [
         threading.Thread(
             target=lambda q=q: claims.append(
@@ -210,11 +224,13 @@ def test_a_claim_that_was_asked_to_stop_is_not_queued_again(queue: JobQueue) -> 
     assert queue.get("a").state is JobState.STOPPED
 
 
-def test_a_row_deleted_by_hand_keeps_no_device(queue: JobQueue, tmp_path: Path) -> None:
+def test_a_row_deleted_by_hand_keeps_no_device(queue: JobQueue, settings: Settings) -> None:
     add(queue, "a", "b")
     claimed(queue)
-    with sqlite3.connect(tmp_path / "home" / "glmcore.db") as connection:
-        connection.execute("DELETE FROM jobs WHERE id = 'a'")
+    by_hand = create_engine(settings.resolved_database_url)
+    with by_hand.begin() as connection:
+        connection.execute(text("DELETE FROM jobs WHERE id = 'a'"))
+    by_hand.dispose()
     assert claimed(queue).id == "b"
 
 

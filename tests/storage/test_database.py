@@ -10,6 +10,7 @@ from glmcore.core.errors import ConfigError, GlmcoreError, StorageError
 from glmcore.history import Conversation, HistoryStore, open_history
 from glmcore.history.schema import messages
 from glmcore.storage.database import Database
+from tests.postgres import only_sqlite
 
 OWNER = "ann"
 
@@ -19,6 +20,7 @@ def test_folder_of_the_database_is_made(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "folder" / "x.db").is_file()
 
 
+@only_sqlite
 def test_connections_have_the_pragmas(store: HistoryStore) -> None:
     names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
     with store.database.reading() as connection:
@@ -55,6 +57,7 @@ def test_password_is_never_shown() -> None:
         assert "hunter2" not in str(caught.value)
 
 
+@only_sqlite
 def test_file_that_is_no_database_is_refused_untouched(url: str, tmp_path: Path) -> None:
     path = tmp_path / "glmcore.db"
     path.write_bytes(b"my shopping list\n" * 1000)
@@ -74,6 +77,7 @@ def test_file_in_place_of_the_folder_is_a_storage_error(tmp_path: Path) -> None:
         open_history(f"sqlite:///{tmp_path / 'file' / 'x.db'}")
 
 
+@only_sqlite
 def test_flipped_bytes_never_end_in_anything_but_our_errors(url: str, tmp_path: Path) -> None:
     store = open_history(url)
     talk = store.conversations.create(OWNER, model="m")
@@ -104,6 +108,7 @@ def test_flipped_bytes_never_end_in_anything_but_our_errors(url: str, tmp_path: 
     assert 0 < faults < 60
 
 
+@only_sqlite
 def test_text_that_is_not_utf8_any_more_is_damage_and_is_not_repeated(
     store: HistoryStore, talk: Conversation
 ) -> None:
@@ -115,6 +120,7 @@ def test_text_that_is_not_utf8_any_more_is_damage_and_is_not_repeated(
     assert "secret" not in str(caught.value)
 
 
+@only_sqlite
 def test_broken_table_definition_is_damage(store: HistoryStore, url: str, tmp_path: Path) -> None:
     store.close()
     path = tmp_path / "glmcore.db"
@@ -133,6 +139,7 @@ def test_cycle_in_a_damaged_tree_does_not_hang(store: HistoryStore, talk: Conver
     assert store.conversations.get(OWNER, talk.id).leaf_id == answer.id
 
 
+@only_sqlite
 def test_locked_database_says_so_and_works_again_later(url: str, tmp_path: Path) -> None:
     store = open_history(f"{url}?timeout=0.05")
     other = sqlite3.connect(tmp_path / "glmcore.db", isolation_level=None)
@@ -147,6 +154,7 @@ def test_locked_database_says_so_and_works_again_later(url: str, tmp_path: Path)
     store.close()
 
 
+@only_sqlite
 def test_writer_waits_for_another_one(store: HistoryStore, tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "glmcore.db", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
@@ -157,6 +165,7 @@ def test_writer_waits_for_another_one(store: HistoryStore, tmp_path: Path) -> No
     other.close()
 
 
+@only_sqlite
 def test_server_waits_while_another_one_makes_the_database(url: str, tmp_path: Path) -> None:
     """Turning a new file to WAL is refused at once while somebody writes to it; SQLite does not wait."""
     other = sqlite3.connect(tmp_path / "glmcore.db", isolation_level=None, check_same_thread=False)
@@ -171,6 +180,7 @@ def test_server_waits_while_another_one_makes_the_database(url: str, tmp_path: P
     other.close()
 
 
+@only_sqlite
 def test_full_disk_says_so_and_works_again_later(store: HistoryStore, talk: Conversation) -> None:
     question = store.messages.add_question(OWNER, talk.id, None, "kept")
     limit = 60
@@ -189,6 +199,7 @@ def test_full_disk_says_so_and_works_again_later(store: HistoryStore, talk: Conv
     assert store.messages.path_length(OWNER, talk.id) == 2
 
 
+@only_sqlite
 def test_read_only_database_can_be_read_and_says_why_it_cannot_be_written(
     store: HistoryStore, talk: Conversation, tmp_path: Path
 ) -> None:
@@ -201,7 +212,7 @@ def test_read_only_database_can_be_read_and_says_why_it_cannot_be_written(
 
 def test_what_people_wrote_is_not_in_the_error(store: HistoryStore, talk: Conversation) -> None:
     with store.database.writing() as connection:
-        connection.execute(text("DROP TABLE messages"))
+        connection.execute(text("ALTER TABLE messages RENAME TO gone"))
     with pytest.raises(StorageError) as caught:
         store.messages.add_question(OWNER, talk.id, None, "a secret")
     assert "a secret" not in f"{caught.value} {caught.value.__cause__}"
