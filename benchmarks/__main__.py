@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import conversion, curve_library, curves, engine, families, jobs, page, scoring, tuning
+from benchmarks import conversion, curve_library, curves, engine, families, history, jobs, page, scoring, tuning
 from benchmarks.report import Measurement
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
     "curves": curves.measure,
     "curve_library": curve_library.measure,
     "jobs": jobs.measure,
+    "history": history.measure,
 }
 
 

@@ -118,8 +118,13 @@ class ConversationStore:
         with self._database.writing() as connection:
             change_seen(connection, owner, conversation_id, {"is_pinned": int(is_pinned)})
 
-    def put_on(self, owner: str, conversation_ids: Sequence[str], shelf: Shelf) -> int:
+    def put_on(
+        self, owner: str, conversation_ids: Sequence[str], shelf: Shelf, *, only_from: Shelf | None = None
+    ) -> int:
         """Archive conversations, open them again, or delete them so that they can still be brought back.
+
+        Args:
+            only_from: leave those alone that are on another shelf by now.
 
         Returns:
             How many were moved; those that are gone or on that shelf already are passed over.
@@ -127,6 +132,8 @@ class ConversationStore:
         table = conversations.c
         deleted_at = time.time() if shelf == "deleted" else None
         change = conversations.update().where(table.owner == owner, table.shelf != shelf)
+        if only_from is not None:
+            change = change.where(table.shelf == only_from)
         change = change.values(shelf=shelf, deleted_at=deleted_at, version=table.version + 1)
         with self._database.writing() as connection:
             return sum(

@@ -7,6 +7,8 @@ from sqlalchemy import ColumnElement, and_, or_, select
 
 from glmcore.history.records import Shelf
 from glmcore.history.schema import conversations, judgements, tags
+from glmcore.history.search.conditions import is_found
+from glmcore.storage.lists import is_one_of
 
 Rating = Literal["up", "down", "repaired", "commented", "unrated"]
 
@@ -42,7 +44,11 @@ class ConversationFilter:
 
 
 def conditions(owner: str, chosen: ConversationFilter) -> list[ColumnElement[bool]]:
-    """The owner's conversations that are meant, as conditions on the table; `words` is the search's own."""
+    """The owner's conversations that are meant, as conditions on the table.
+
+    Raises:
+        DataError: `words` is no query.
+    """
     table = conversations.c
     found: list[ColumnElement[bool]] = [table.owner == owner]
     found.append(table.shelf == chosen.shelf if chosen.shelf else table.shelf.in_(("open", "archived")))
@@ -62,8 +68,10 @@ def conditions(owner: str, chosen: ConversationFilter) -> list[ColumnElement[boo
     if chosen.max_turns is not None:
         found.append(table.leaf_depth <= 2 * chosen.max_turns)
     if chosen.ids:
-        found.append(table.id.in_(chosen.ids))
+        found.append(is_one_of(table.id, chosen.ids))
     found += [_has_tag(owner, tag) for tag in chosen.tags]
+    if chosen.words.strip():
+        found.append(is_found(owner, chosen.words))
     return found + _ratings(owner, chosen)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 from glmcore.history.filters import ConversationFilter, conditions
 from glmcore.history.records import Conversation, ListedConversation
 from glmcore.history.schema import conversations, judgements, tags
+from glmcore.storage.lists import is_one_of
 
 Order = Literal["recent", "oldest", "longest", "title"]
 COLUMNS = [conversations.c[field.name] for field in fields(Conversation)]
@@ -37,7 +38,7 @@ def told(connection: Connection, owner: str, found: list[Conversation]) -> list[
     """The conversations with their tags and judgements."""
     ids = [each.id for each in found]
     tags_of: dict[str, list[str]] = {}
-    query = select(tags.c.conversation_id, tags.c.tag).where(tags.c.conversation_id.in_(ids))
+    query = select(tags.c.conversation_id, tags.c.tag).where(is_one_of(tags.c.conversation_id, ids))
     for conversation_id, tag in connection.execute(query.order_by(tags.c.tag)):
         tags_of.setdefault(conversation_id, []).append(tag)
     judged = {row.conversation_id: row for row in connection.execute(_judged(owner, ids))}
@@ -71,7 +72,7 @@ def _judged(owner: str, ids: list[str]) -> Select[Any]:
             func.count(table.repair).label("num_repaired"),
             func.max(table.stars).label("best_stars"),
         )
-        .where(table.owner == owner, table.conversation_id.in_(ids))
+        .where(table.owner == owner, is_one_of(table.conversation_id, ids))
         .group_by(table.conversation_id)
     )
 

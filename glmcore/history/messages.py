@@ -5,21 +5,17 @@ A regenerated answer or an edited question is another child of the same parent; 
 
 import time
 import uuid
-from dataclasses import fields
-from typing import Any
 
-from sqlalchemy import Connection, Row, ScalarSelect, Update, select
+from sqlalchemy import Connection, Update, select
 
-from glmcore.core.errors import ConflictError, NotFoundError
+from glmcore.core.errors import ConflictError
 from glmcore.core.messages import AnswerFacts, GenerationParams, Role, StopReason
-from glmcore.history import servers, tree, usage
+from glmcore.history import paths, servers, tree, usage
 from glmcore.history.conversations import AUTOMATIC_TITLE_CHARS, no_conversation, one_line
-from glmcore.history.records import MessageState, PathEntry, StoredMessage
+from glmcore.history.records import MessageState, PathEntry, PathWindow, StoredMessage
 from glmcore.history.schema import conversations, messages
 from glmcore.history.search.index import SearchText, add_texts, replace_text
 from glmcore.storage.database import Database
-
-_COLUMNS = [messages.c[field.name] for field in fields(StoredMessage)]
 
 
 class MessageStore:
@@ -69,13 +65,15 @@ class MessageStore:
         change = _of_message(owner, message_id).where(messages.c.state == "running")
         with self._database.writing() as connection:
             if connection.execute(change.values(content=content, saved_at=time.time())).rowcount == 0:
-                _read(connection, owner, message_id)  # ended meanwhile, unless it is not there at all
+                paths.read_message(
+                    connection, owner, message_id
+                )  # ended meanwhile, unless it is not there at all
 
     def finish_answer(self, owner: str, message_id: str, content: str, facts: AnswerFacts) -> None:
         """Store the final text with its facts; why it stopped decides the state."""
         now = time.time()
         with self._database.writing() as connection:
-            before = _read(connection, owner, message_id)
+            before = paths.read_message(connection, owner, message_id)
             change = _of_message(owner, message_id)
             connection.execute(
                 change.values(
@@ -126,7 +124,7 @@ class MessageStore:
 
     def get(self, owner: str, message_id: str) -> StoredMessage:
         with self._database.reading() as connection:
-            return _read(connection, owner, message_id)
+            return paths.read_message(connection, owner, message_id)
 
     def path(
         self, owner: str, conversation_id: str, *, leaf_id: str | None = None, limit: int | None = None
@@ -136,50 +134,34 @@ class MessageStore:
         Args:
             limit: give only this many of its last messages.
         """
-        start = leaf_id if leaf_id is not None else _shown_leaf(owner, conversation_id)
-        branch = tree.branch_upwards(owner, start, limit)
-        along = (
-            select(*_COLUMNS)
-            .join_from(branch, messages, messages.c.id == branch.c.id)
-            .where(messages.c.owner == owner, messages.c.conversation_id == conversation_id)
-            .order_by(messages.c.depth)
-        )
         with self._database.reading() as connection:
-            shown = [_message(row) for row in connection.execute(along)]
-            if not shown:
-                _check_empty(connection, owner, conversation_id, leaf_id)
-            siblings: dict[str | None, list[str]] = {}
-            for sibling_id, parent_id, _ in connection.execute(
-                tree.siblings_along(owner, conversation_id, branch)
-            ):
-                siblings.setdefault(parent_id, []).append(sibling_id)
-        # In a database with a damaged index a message may not be found among its versions.
-        return [
-            PathEntry(message=each, sibling_ids=tuple(siblings.get(each.parent_id, [each.id])))
-            for each in shown
-        ]
+            return paths.read_path(connection, owner, conversation_id, leaf_id, limit)
 
     def path_length(self, owner: str, conversation_id: str, leaf_id: str | None = None) -> int:
         """How many messages the branch has that ends at the leaf (by default the shown one)."""
-        start = leaf_id if leaf_id is not None else _shown_leaf(owner, conversation_id)
-        query = select(messages.c.depth).where(
-            messages.c.owner == owner,
-            messages.c.conversation_id == conversation_id,
-            messages.c.id == start,
-        )
         with self._database.reading() as connection:
-            depth = connection.execute(query).scalar_one_or_none()
-            if depth is None:
-                _check_empty(connection, owner, conversation_id, leaf_id)
-        return depth or 0
+            return paths.count_path(connection, owner, conversation_id, leaf_id)
+
+    def window(
+        self, owner: str, conversation_id: str, message_id: str, *, before: int, after: int
+    ) -> PathWindow:
+        """The message with at most so many before and after it, on the branch that `leaf_through` ends."""
+        with self._database.reading() as connection:
+            return paths.read_window(connection, owner, conversation_id, message_id, before, after)
+
+    def leaf_through(self, owner: str, conversation_id: str, message_id: str) -> str:
+        """The end of the branch through a message: the shown branch, or the youngest of the others."""
+        with self._database.reading() as connection:
+            return paths.leaf_through(connection, owner, conversation_id, message_id)
 
     def select_sibling(self, owner: str, message_id: str) -> None:
         """Show the branch through this version, down to the youngest message under it."""
         with self._database.writing() as connection:
-            conversation_id = _read(connection, owner, message_id).conversation_id
+            conversation_id = paths.read_message(connection, owner, message_id).conversation_id
             leaf = connection.execute(tree.latest_leaf(owner, conversation_id, message_id)).one()
-            change = _of_conversation(owner, conversation_id)
-            connection.execute(change.values(leaf_id=leaf.id, leaf_depth=leaf.depth))
+            change = _of_conversation(owner, conversation_id).where(conversations.c.shelf != "deleted")
+            if connection.execute(change.values(leaf_id=leaf.id, leaf_depth=leaf.depth)).rowcount == 0:
+                raise no_conversation(conversation_id)
 
 
 def _insert(
@@ -209,11 +191,13 @@ def _insert(
         "created_at": now,
         "saved_at": now,
     }
-    return _message(connection.execute(messages.insert().values(values).returning(*_COLUMNS)).one())
+    return paths.to_message(
+        connection.execute(messages.insert().values(values).returning(*paths.COLUMNS)).one()
+    )
 
 
 def _check_latest(connection: Connection, owner: str, conversation_id: str, parent_id: str | None) -> None:
-    latest = connection.execute(select(_shown_leaf(owner, conversation_id))).scalar_one()
+    latest = connection.execute(select(paths.shown_leaf(owner, conversation_id))).scalar_one()
     if latest != parent_id:
         raise ConflictError(
             "This conversation went on in another window since you looked at it; your question was not "
@@ -231,34 +215,8 @@ def _depth(connection: Connection, owner: str, conversation_id: str, parent_id: 
     )
     depth: int | None = connection.execute(query).scalar_one_or_none()
     if depth is None:
-        raise _no_message(parent_id)
+        raise paths.no_message(parent_id)
     return depth
-
-
-def _read(connection: Connection, owner: str, message_id: str) -> StoredMessage:
-    query = select(*_COLUMNS).where(messages.c.owner == owner, messages.c.id == message_id)
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        raise _no_message(message_id)
-    return _message(row)
-
-
-def _shown_leaf(owner: str, conversation_id: str) -> ScalarSelect[str | None]:
-    query = select(conversations.c.leaf_id).where(
-        conversations.c.owner == owner, conversations.c.id == conversation_id
-    )
-    return query.scalar_subquery()
-
-
-def _check_empty(connection: Connection, owner: str, conversation_id: str, leaf_id: str | None) -> None:
-    """Nothing was found: right for a conversation without messages, a fault for anything else."""
-    if leaf_id is not None:
-        raise _no_message(leaf_id)
-    query = select(conversations.c.id).where(
-        conversations.c.owner == owner, conversations.c.id == conversation_id
-    )
-    if connection.execute(query).one_or_none() is None:
-        raise no_conversation(conversation_id)
 
 
 def _of_conversation(owner: str, conversation_id: str) -> Update:
@@ -276,14 +234,3 @@ def _end_state(facts: AnswerFacts) -> MessageState:
         case StopReason.ERROR:
             return "failed"
     return "done"
-
-
-def _no_message(message_id: str) -> NotFoundError:
-    return NotFoundError(
-        "There is no message {id!r} in this conversation of yours (any more); open the conversation again.",
-        id=message_id,
-    )
-
-
-def _message(row: Row[Any]) -> StoredMessage:
-    return StoredMessage(**row._mapping)

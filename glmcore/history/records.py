@@ -67,6 +67,15 @@ class PathEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PathWindow:
+    """A part of a branch; `num_earlier` messages come before it."""
+
+    entries: tuple[PathEntry, ...]
+    num_earlier: int
+    has_later: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """What a person thinks of an answer.
 

@@ -26,6 +26,7 @@ conversations = Table(
     Column("is_pinned", Integer, nullable=False, server_default=text("0")),
     Column("deleted_at", Double),
     Column("fingerprint", SafeText),  # of an imported one: what it said then
+    Column("imported_at", Double),
     Index("conversations_by_shelf", "owner", "shelf", "is_pinned", "updated_at", "id"),
     Index("conversations_by_fingerprint", "owner", "fingerprint"),
 )
@@ -93,6 +94,19 @@ usage = Table(
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
     Column("seconds", Double, nullable=False),
+)
+
+# Titles (without a message) and messages that can be found, long ones in several passages. Their words are in
+# `search_words`, which `history.search.matching` knows: it is of another kind in each database.
+search_entries = Table(
+    "search_entries",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("owner", SafeText, nullable=False),
+    Column("conversation_id", SafeText, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("message_id", SafeText),
+    Column("start", Integer, nullable=False),  # the character of the text where a passage begins
+    Index("search_entries_by_text", "conversation_id", "message_id"),
 )
 
 presets = Table(

@@ -1,10 +1,13 @@
 """The one door to the history: open a database by its URL, migrated and ready."""
 
 from glmcore.history.conversations import ConversationStore
+from glmcore.history.judgements import JudgementStore
 from glmcore.history.messages import MessageStore
 from glmcore.history.migrations import LEDGER, MIGRATIONS
 from glmcore.history.presets import PresetStore
+from glmcore.history.search.find import SearchStore
 from glmcore.history.tags import TagStore
+from glmcore.history.usage import UsageStore
 from glmcore.storage import Database, migrate
 
 
@@ -16,7 +19,10 @@ class HistoryStore:
         self.conversations = ConversationStore(database)
         self.tags = TagStore(database)
         self.messages = MessageStore(database)
+        self.judgements = JudgementStore(database)
         self.presets = PresetStore(database)
+        self.usage = UsageStore(database)
+        self.search = SearchStore(database)
 
     def close(self) -> None:
         self.database.close()

@@ -13,7 +13,7 @@ TAG_CHARS = 40
 
 
 class TagStore:
-    """Every method finds the owner's conversations only."""
+    """Every method finds the owner's conversations only, and changes none that is deleted."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -63,7 +63,11 @@ class TagStore:
     def _replace(self, owner: str, conversation_ids: Sequence[str], name: str, *, is_tagged: bool) -> None:
         with self._database.writing() as connection:
             for some in batches(conversation_ids):
-                theirs = conversations.c.owner == owner, conversations.c.id.in_(some)
+                theirs = (
+                    conversations.c.owner == owner,
+                    conversations.c.shelf != "deleted",
+                    conversations.c.id.in_(some),
+                )
                 found = connection.execute(select(conversations.c.id).where(*theirs)).scalars().all()
                 connection.execute(tags.delete().where(tags.c.tag == name, tags.c.conversation_id.in_(found)))
                 if is_tagged and found:

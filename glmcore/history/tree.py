@@ -9,8 +9,10 @@ from sqlalchemy import CTE, CompoundSelect, ScalarSelect, Select, literal, selec
 from glmcore.history.schema import messages
 
 
-def branch_upwards(owner: str, leaf_id: str | ScalarSelect[str | None], limit: int | None) -> CTE:
-    """Ids and parents of the last `limit` messages of the branch that ends at the leaf."""
+def branch_upwards(
+    owner: str, leaf_id: str | ScalarSelect[str | None], limit: int | None, *, lowest_depth: int = 1
+) -> CTE:
+    """Ids and parents of the last `limit` messages of the branch that ends at the leaf, down to a depth."""
     branch = (
         select(messages.c.id, messages.c.parent_id, messages.c.depth, literal(1).label("place"))
         .where(messages.c.owner == owner, messages.c.id == leaf_id)
@@ -22,6 +24,8 @@ def branch_upwards(owner: str, leaf_id: str | ScalarSelect[str | None], limit: i
     )
     if limit is not None:
         step = step.where(branch.c.place < limit)
+    if lowest_depth > 1:
+        step = step.where(parent.c.depth >= lowest_depth)
     return branch.union_all(step)
 
 
@@ -37,6 +41,26 @@ def siblings_along(owner: str, conversation_id: str, branch: CTE) -> CompoundSel
     # IN and not a join: for a join SQLite would read the whole conversation to match it with the branch.
     later = version.where(messages.c.parent_id.in_(select(branch.c.parent_id)))
     return first.union_all(later).order_by("sequence")
+
+
+def children_below(owner: str, conversation_id: str, message_id: str, levels: int) -> Select[str, str | None]:
+    """Id and parent of everything at most so many levels below the message, in the order of creation."""
+    below = (
+        select(messages.c.id, messages.c.parent_id, messages.c.sequence, literal(0).label("level"))
+        .where(messages.c.owner == owner, messages.c.id == message_id)
+        .cte("below", recursive=True)
+    )
+    child = messages.alias("child")
+    below = below.union_all(
+        select(child.c.id, child.c.parent_id, child.c.sequence, below.c.level + 1).where(
+            child.c.owner == owner,
+            child.c.conversation_id == conversation_id,
+            child.c.parent_id == below.c.id,
+            child.c.sequence > below.c.sequence,
+            below.c.level < levels,
+        )
+    )
+    return select(below.c.id, below.c.parent_id).where(below.c.level > 0).order_by(below.c.sequence)
 
 
 def latest_leaf(owner: str, conversation_id: str, message_id: str) -> Select[str, int]:

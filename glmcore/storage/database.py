@@ -30,7 +30,9 @@ class Database:
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
             parsed = sqlite.prepare_url(parsed)
-        self.place = str(parsed.database) if self.is_sqlite else parsed.render_as_string(hide_password=True)
+        # A password may also stand in the query of the URL.
+        named = parsed.difference_update_query(["password"]).render_as_string(hide_password=True)
+        self.place = str(parsed.database) if self.is_sqlite else named
         self._one_at_a_time: AbstractContextManager[Any] = nullcontext()
         self._open(_engine(parsed))
 

@@ -19,9 +19,11 @@ def attach(engine: Engine) -> None:
     """
 
     @event.listens_for(engine, "connect")
-    def wait_no_longer(dbapi_connection: Any, _entry: ConnectionPoolEntry) -> None:
+    def prepare(dbapi_connection: Any, _entry: ConnectionPoolEntry) -> None:
         with dbapi_connection.cursor() as cursor:
             cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+            # A plan for any value reads a whole index where a rare word needs a few rows of it.
+            cursor.execute("SET plan_cache_mode = force_custom_plan")
         dbapi_connection.commit()
 
     @event.listens_for(engine, "begin")

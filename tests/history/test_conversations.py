@@ -82,6 +82,15 @@ def test_removing_takes_the_messages_along_however_long_the_branch(
             store.messages.get(OWNER, message_id)
 
 
+def test_what_is_taken_back_leaves_alone_what_somebody_moved_since(
+    store: HistoryStore, talk: Conversation
+) -> None:
+    store.conversations.put_on(OWNER, [talk.id], "archived")
+    store.conversations.put_on(OWNER, [talk.id], "deleted")  # in another window
+    assert store.conversations.put_on(OWNER, [talk.id], "open", only_from="archived") == 0
+    assert store.conversations.put_on(OWNER, [talk.id], "open", only_from="deleted") == 1
+
+
 def test_another_owner_finds_nothing(store: HistoryStore, talk: Conversation) -> None:
     conversations = store.conversations
     assert conversations.list("bob") == []
@@ -126,3 +135,14 @@ def test_an_id_from_a_broken_link_is_not_found(
 )
 def test_title_is_the_first_line_cut_with_an_ellipsis(text: str, line: str) -> None:
     assert one_line(text, 60) == line
+
+
+def test_another_version_of_a_deleted_conversation_is_not_shown(
+    store: HistoryStore, talk: Conversation
+) -> None:
+    first, second = (store.messages.add_question(OWNER, talk.id, None, text) for text in ("a", "b"))
+    store.conversations.delete(OWNER, talk.id)
+    with pytest.raises(NotFoundError):
+        store.messages.select_sibling(OWNER, first.id)
+    store.conversations.put_on(OWNER, [talk.id], "open")
+    assert store.conversations.get(OWNER, talk.id).leaf_id == second.id

@@ -1,4 +1,3 @@
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -6,10 +5,11 @@ import pytest
 from sqlalchemy import Connection, create_engine, inspect, text
 
 from glmcore.core.errors import StorageError
-from glmcore.history import open_history
+from glmcore.history import ConversationFilter, open_history
 from glmcore.history.migrations import LEDGER, MIGRATIONS
 from glmcore.history.schema import metadata
 from glmcore.storage import Database, migrate
+from tests.postgres import only_sqlite
 
 OWNER = "ann"
 
@@ -39,11 +39,13 @@ def shape(url: str) -> dict[str, Any]:
             found.get_unique_constraints(name),
         )
         for name in found.get_table_names()
+        if not name.startswith("search_words")  # FTS5's tables
     }
     engine.dispose()
     return tables
 
 
+@only_sqlite
 def test_migrations_lead_to_the_schema_the_code_uses(url: str, tmp_path: Path) -> None:
     open_history(url).close()
     direct_url = f"sqlite:///{tmp_path / 'direct.db'}"
@@ -55,12 +57,14 @@ def test_migrations_lead_to_the_schema_the_code_uses(url: str, tmp_path: Path) -
     assert migrated == shape(direct_url)
 
 
+@only_sqlite
 def test_new_database_is_made_without_a_backup(url: str, tmp_path: Path) -> None:
     open_history(url).close()
     open_history(url).close()
     assert [path.name for path in tmp_path.iterdir()] == ["glmcore.db"]
 
 
+@only_sqlite
 def test_older_database_is_migrated_after_a_backup_and_keeps_its_rows(url: str, tmp_path: Path) -> None:
     older = Database(url)
     migrate(older, MIGRATIONS, LEDGER)
@@ -94,6 +98,7 @@ def test_failing_migration_leaves_the_database_as_it_was(url: str) -> None:
     open_history(url).close()
 
 
+@only_sqlite
 def test_without_a_backup_nothing_is_migrated(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,12 +119,46 @@ def test_without_a_backup_nothing_is_migrated(
 
 def test_database_of_a_newer_version_is_refused_untouched(url: str, tmp_path: Path) -> None:
     open_history(url).close()
-    path = tmp_path / "glmcore.db"
-    with sqlite3.connect(path) as connection:
-        connection.execute("INSERT INTO schema_migrations VALUES (99, 'from_the_future', 0)")
-    connection.close()
-    before = path.read_bytes()
+    database = Database(url)
+    with database.writing() as connection:
+        connection.execute(text("INSERT INTO schema_migrations VALUES (99, 'from_the_future', 0)"))
+    database.close()
+    before = shape(url)
     with pytest.raises(StorageError, match=rf"schema 99.*newer version.*up to {len(MIGRATIONS)}.*Update"):
         open_history(url)
-    assert path.read_bytes() == before
+    assert shape(url) == before
     assert backups(tmp_path) == []
+
+
+FACTS = """{"model": "m", "adapter": "a", "stop_reason": "end", "params": {}, "prompt_tokens": 3}"""
+
+
+def test_first_schema_is_filled_up_of_its_messages_and_damaged_facts_stop_nothing(url: str) -> None:
+    database = Database(url)
+    migrate(database, MIGRATIONS[:1], LEDGER)
+    with database.writing() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO conversations (id, owner, title, model, leaf_id, created_at, updated_at, "
+                "system_prompt) VALUES ('c', 'ann', '熊猫', 'm', '2', 0, 0, '')"
+            )
+        )
+        for number, facts in enumerate((None, FACTS, "{", "[]", "{}", FACTS.replace("3", '"3"'))):
+            values = {"id": str(number + 1), "depth": number + 1, "facts": facts}
+            connection.execute(
+                text(
+                    "INSERT INTO messages (id, owner, conversation_id, depth, role, state, created_at, "
+                    "saved_at, facts, content) VALUES (:id, 'ann', 'c', :depth, 'assistant', 'done', 0, "
+                    "7200, :facts, '竹子')"
+                ),
+                values,
+            )
+    database.close()
+    store = open_history(url)
+    talk = store.conversations.get(OWNER, "c")
+    (hour,) = store.usage.hours(OWNER)
+    found = store.search.find(OWNER, ConversationFilter(words="竹子"))
+    store.close()
+    assert (talk.leaf_depth, talk.adapter, talk.shelf) == (2, "a", "open")
+    assert (hour.start, hour.conversations, hour.answers, hour.prompt_tokens) == (7200.0, 1, 1, 3)
+    assert found.hits[0].num_messages == 6
