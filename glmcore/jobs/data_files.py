@@ -27,6 +27,7 @@ from glmcore.tuning.job_config.checks import ENDINGS
 SHIPPED = Path(__file__).resolve().parents[2] / "configs" / "demo"
 UPLOADS = "uploads"
 MOST_FILES = 1000  # that are listed; a folder of more is no place to choose from
+OF_TRAINING_SETS = ("dataset.json", "preferences.jsonl")  # beside the rows
 LONGEST_STEM = 60  # characters; of Chinese ones three bytes each
 CHUNK_BYTES = 1 << 20
 
@@ -170,7 +171,7 @@ def _iter_files(root: Path, named_from: Path, *, is_shipped: bool = False) -> It
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         for name in sorted(names):
             path = Path(folder, name)
-            if name.startswith(".") or path.suffix.lower() not in ENDINGS:
+            if name.startswith(".") or name in OF_TRAINING_SETS or path.suffix.lower() not in ENDINGS:
                 continue
             try:
                 stat = path.stat()

@@ -68,7 +68,7 @@ class NewJob:
     Attributes:
         config: the whole job file as text. It is the truth: what later happens to files changes nothing.
         request_id: the same request sent again gives the job that the first one made.
-        options: of a prediction `checkpoint` (a folder, or "base") and `compare_base`.
+        options: of a prediction `checkpoint` (a folder, or "base"), `compare_base` and `owns_data`.
         data: the data file, for people.
         parent_id: the job that it was made from.
         batch: a name that jobs submitted together share.
@@ -124,6 +124,11 @@ class Job(NewJob):
     queued_at: float
     claimed_at: float | None = None
     ended_at: float | None = None
+
+    @property
+    def owns_data(self) -> bool:
+        """Whether it is a prediction on a file of its own, which lies in its folder."""
+        return bool(self.options.get("owns_data"))
 
     @property
     def token(self) -> str:

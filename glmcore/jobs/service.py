@@ -97,6 +97,7 @@ class JobService:
         source: Job | None,
         config: JobConfig | None = None,
         compare_base: bool = False,
+        owns_data: bool = False,
         request_id: str | None = None,
     ) -> Job:
         """Queue the answers of a checkpoint to the rows of a file.
@@ -105,6 +106,7 @@ class JobService:
             checkpoint: "base", "best", "last" or a name such as "checkpoint-100" of the source.
             source: the training job whose checkpoint and settings are used.
             config: model and settings; those of the source where it is None.
+            owns_data: the file was made for this job: a copy of it is kept in its folder and goes with it.
 
         Raises:
             NotFoundError: there is no such checkpoint.
@@ -113,6 +115,7 @@ class JobService:
         config = config or self.config_of(_given(source))
         data = replace(config.data, test_file=data_file)
         options: dict[str, Any] = {"checkpoint": BASE, "compare_base": compare_base and checkpoint != BASE}
+        options |= {"owns_data": True} if owns_data else {}
         if checkpoint != BASE:
             options["checkpoint"] = str(self._checkpoint(_given(source), checkpoint).path)
         return self._add(
@@ -124,6 +127,7 @@ class JobService:
                 kind=JobKind.PREDICT,
                 options=options,
                 parent_id=source.id if source else None,
+                owns_data=owns_data,
             )
         )
 

@@ -28,6 +28,7 @@ class JobRequest:
 
     Attributes:
         start: a run and one of its checkpoints to go on from.
+        owns_data: the test file is for this job alone: a copy of it is in its folder and goes with it.
     """
 
     config: JobConfig
@@ -40,6 +41,7 @@ class JobRequest:
     note: str = ""
     parent_id: str | None = None
     start: tuple[JobFolder, Checkpoint] | None = None
+    owns_data: bool = False
 
 
 def add_job(request: JobRequest, settings: Settings, queue: JobQueue) -> Job:
@@ -59,6 +61,8 @@ def add_job(request: JobRequest, settings: Settings, queue: JobQueue) -> Job:
     except OSError as fault:
         raise unwritable(jobs_dir, fault) from fault
     try:
+        if request.owns_data:
+            request = _with_own_data(request, folder)
         new = _new_job(request, folder, settings)
         folder.job_file.write_text(new.config, encoding="utf-8")
         if request.start is not None:
@@ -136,6 +140,14 @@ def _new_job(request: JobRequest, folder: JobFolder, settings: Settings) -> NewJ
         batch=request.batch,
         note=request.note,
     )
+
+
+def _with_own_data(request: JobRequest, folder: JobFolder) -> JobRequest:
+    data = request.config.data
+    assert data.test_file is not None  # `_check` says it
+    own = folder.path / data.test_file.name
+    shutil.copyfile(data.test_file, own)
+    return replace(request, config=replace(request.config, data=replace(data, test_file=own)))
 
 
 def _copy_start(source: JobFolder, checkpoint: Checkpoint, folder: JobFolder) -> None:

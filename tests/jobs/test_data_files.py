@@ -139,3 +139,12 @@ def test_the_encoding_is_told_by_the_bytes(tmp_path: Path, content: bytes, encod
     path = tmp_path / "rows.csv"
     path.write_bytes(content)
     assert guess_encoding(path) == encoding
+
+
+def test_of_a_training_set_the_rows_are_offered_and_nothing_else(files: DataFiles) -> None:
+    folder = files.folder / "sums" / "1"
+    folder.mkdir(parents=True)
+    for name in ("train.jsonl", "preferences.jsonl", "dataset.json"):
+        (folder / name).write_text("{}\n", encoding="utf-8")
+    own = [file.name for file in files.list() if not file.is_shipped]
+    assert own == [str(Path("sums", "1", "train.jsonl"))]

@@ -7,24 +7,20 @@ from pathlib import Path
 import streamlit as st
 
 from glmcore.core.errors import GlmcoreError
-from glmcore.jobs.job import Job, JobKind, JobState
+from glmcore.jobs.job import Job
 from glmcore.jobs.predictions import BASE
-from glmcore.models import list_models
-from glmcore.tuning.checkpoints import Checkpoint, list_checkpoints
-from glmcore.tuning.job_config import JobConfig, JobConfigError, ModelConfig
+from glmcore.tuning.job_config import JobConfig
 from glmcore.ui.services import Services
 from glmcore.ui.session import JOB_PARAM, OWNER
 from glmcore.ui.text import _, error_text
+from glmcore.ui.training.evaluate.answerer import CHECKPOINT, NO_JOB, SOURCE, Answerer, choose_answerer
 from glmcore.ui.training.evaluate.file_choice import choose_file, fitting
+from glmcore.ui.training.evaluate.queued import queued_or_told
 from glmcore.ui.training.jobs.address import EVALUATE, go
-from glmcore.ui.training.jobs.words import method_name, moment_text, number_text
 
 PREFIX = "evaluate_"
 REQUEST_KEY, ADDRESS_KEY = PREFIX + "request", PREFIX + "address"
-SOURCE_KEY, MODEL_KEY, CHECKPOINT_KEY = PREFIX + "source", PREFIX + "model", PREFIX + "checkpoint"
-NO_JOB = ""  # the base model, without a job
 USUAL_ROWS = 100  # on a CPU a row takes seconds
-MOST_JOBS = 200  # offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +28,12 @@ class Choice:
     """What was chosen so far.
 
     Attributes:
+        config: how it answers.
         is_as_seen: False where something that was chosen is gone, and another was put in its place.
     """
 
-    source: Job | None
+    answerer: Answerer
     config: JobConfig
-    checkpoint: str
     file: Path
     is_as_seen: bool
 
@@ -51,95 +47,27 @@ def show_form(services: Services, job: Job | None, named_checkpoint: str | None)
     """`job` and `named_checkpoint` are those of the address."""
     _take_address(job, named_checkpoint)
     st.subheader(_("New evaluation"), anchor=False)
-    source = _choose_source(services)
     try:
-        config = _config(services, source)
-        checkpoint, is_checkpoint_there = _choose_checkpoint(services, source)
-        file, is_file_there = choose_file(services, config)
+        answerer = choose_answerer(services, PREFIX)
+        file, is_file_there = choose_file(services, answerer.config)
     except GlmcoreError as error:
         st.error(error_text(error), icon=":material/error:")
         return
     if file is None:
         st.info(_("Upload a file of questions and right answers."), icon=":material/upload_file:")
         return
-    is_as_seen = is_checkpoint_there and is_file_there
-    _show_start(services, Choice(source, _answering(config, source), checkpoint, file, is_as_seen))
+    is_as_seen = answerer.is_as_seen and is_file_there
+    config = _answering(answerer.config, answerer.source)
+    _show_start(services, Choice(answerer, config, file, is_as_seen))
 
 
 def _take_address(job: Job | None, checkpoint: str | None) -> None:
     """Choose what the address names, once; who then chooses something else is not overruled."""
     named = (job.id, checkpoint) if job is not None else None
     if named is not None and st.session_state.get(ADDRESS_KEY) != named:
-        st.session_state[SOURCE_KEY] = named[0]
-        st.session_state[CHECKPOINT_KEY] = checkpoint
+        st.session_state[PREFIX + SOURCE] = named[0]
+        st.session_state[PREFIX + CHECKPOINT] = checkpoint
     st.session_state[ADDRESS_KEY] = named
-
-
-def _choose_source(services: Services) -> Job | None:
-    queue = services.jobs.queue
-    trainings = [job for job in queue.list(kinds=[JobKind.TRAIN]) if job.state is not JobState.QUEUED]
-    offered = {job.id: job for job in trainings[:MOST_JOBS]}
-    named = st.session_state.get(SOURCE_KEY)
-    if named and named not in offered:  # an older or an archived one
-        known = [job for job in queue.list(archived=None, kinds=[JobKind.TRAIN]) if job.id == named]
-        offered |= {job.id: job for job in known}
-    if named not in (NO_JOB, *offered):
-        st.session_state[SOURCE_KEY] = next(iter(offered), NO_JOB)
-
-    def describe(job_id: str) -> str:
-        if job_id not in offered:
-            return _("None: a base model as it is")
-        job = offered[job_id]
-        return f"{job.name} · {method_name(job)} · {moment_text(job.created_at)}"
-
-    chosen = st.selectbox(
-        _("Training job"),
-        [NO_JOB, *offered],
-        key=SOURCE_KEY,
-        format_func=describe,
-        persist_state="session",
-    )
-    return offered.get(chosen)
-
-
-def _config(services: Services, source: Job | None) -> JobConfig:
-    if source is not None:
-        return services.jobs.config_of(source)
-    names = [entry.name for entry in list_models(services.settings)]
-    if services.settings.model not in names:
-        names.append(services.settings.model)
-    default = names.index(services.settings.model)
-    name = st.selectbox(_("Base model"), names, index=default, key=MODEL_KEY, persist_state="session")
-    return JobConfig(model=ModelConfig(base_model=name))
-
-
-def _choose_checkpoint(services: Services, source: Job | None) -> tuple[str, bool]:
-    """Its name, and whether it is what was chosen before; a running training removes old ones."""
-    if source is None:
-        return BASE, True
-    found = {one.path.name: one for one in list_checkpoints(services.jobs.folder(source.id))}
-    options = [*reversed(found), BASE]
-    named = st.session_state.get(CHECKPOINT_KEY)
-    if named not in options:
-        best = next((name for name, one in found.items() if one.is_best), options[0])
-        st.session_state[CHECKPOINT_KEY] = best
-    chosen = st.selectbox(
-        _("Checkpoint"),
-        options,
-        key=CHECKPOINT_KEY,
-        format_func=lambda name: _describe(found[name]) if name in found else _("The base model, not tuned"),
-    )
-    if not found:
-        st.caption(_("This job has no whole checkpoint yet."))
-    return str(chosen), named in (None, chosen)
-
-
-def _describe(one: Checkpoint) -> str:
-    parts = [one.path.name, *([_("best")] if one.is_best else [])]
-    loss = one.metrics.get("eval_loss")
-    if isinstance(loss, (int, float)):
-        parts.append(_("loss {value}", value=number_text(loss)))
-    return " · ".join(parts)
 
 
 def _answering(config: JobConfig, source: Job | None) -> JobConfig:
@@ -199,7 +127,7 @@ def _answering(config: JobConfig, source: Job | None) -> JobConfig:
 
 
 def _show_start(services: Services, choice: Choice) -> None:
-    is_tuned = choice.checkpoint != BASE
+    is_tuned = choice.answerer.checkpoint != BASE
     with st.container(horizontal=True, vertical_alignment="center"):
         # The request is a part of the key: a second press asks for the same job again.
         request_id = st.session_state.setdefault(REQUEST_KEY, secrets.token_hex(16))
@@ -226,25 +154,18 @@ def _show_start(services: Services, choice: Choice) -> None:
 
 
 def _start(services: Services, choice: Choice, compares: bool, request_id: str) -> None:
-    source, file = choice.source, choice.file
-    name = " · ".join(
-        (source.name if source else choice.config.model.base_model, choice.checkpoint, file.stem)
-    )
-    try:
-        job = services.jobs.predict(
-            name=name,
+    answerer, file = choice.answerer, choice.file
+    job = queued_or_told(
+        lambda: services.jobs.predict(
+            name=f"{answerer.name} · {file.stem}",
             owner=OWNER,
             data_file=file,
-            checkpoint=choice.checkpoint,
-            source=source,
+            checkpoint=answerer.checkpoint,
+            source=answerer.source,
             config=fitting(choice.config, file),
             compare_base=compares,
             request_id=request_id,
         )
-    except JobConfigError as error:
-        for problem in error.problems:
-            st.error(error_text(problem), icon=":material/error:")
-    except GlmcoreError as error:
-        st.error(error_text(error), icon=":material/error:")
-    else:
+    )
+    if job is not None:
         go(EVALUATE, **{JOB_PARAM: job.id})

@@ -47,26 +47,41 @@ def show_result(services: Services, job: Job) -> None:
             go(EVALUATE)
         if st.button(_("Log and settings"), icon=":material/terminal:", type="tertiary", key=PREFIX + "job"):
             go(JOBS, **{JOB_PARAM: job.id})
+    table = follow(services, job)
+    if table is not None:
+        show_rows(table, file_stem(job))
+
+
+def follow(services: Services, job: Job, scores_title: str = "") -> PredictionTable | None:
+    """Draw state, progress and scores, again and again until the job has ended; the rows so far, if any.
+
+    Args:
+        scores_title: folds the scores away under it.
+    """
     every = None if job.state.has_ended else LIVE_SECONDS
     found = _look(services, job)
-    st.fragment(_show_head, run_every=every)(services, job, found is not None)
+    st.fragment(_show_head, run_every=every)(services, job, found is not None, scores_title)
     if found is None:
-        return
-    table = found.table
+        return None
     st.subheader(_("Rows"), anchor=False)
     if not job.state.has_ended:
         with st.container(horizontal=True, vertical_alignment="center"):
             text = plural(
                 "{count} row was answered when this was drawn.",
                 "{count} rows were answered when this was drawn.",
-                len(table),
+                len(found.table),
             )
             st.caption(text, width="content")
             st.button(_("Show the newer rows"), key=PREFIX + "newer", type="tertiary")
-    show_rows(table, re.sub(r"[^\w.-]+", "-", job.name).strip("-") or job.id)
+    return found.table
 
 
-def _show_head(services: Services, seen: Job, had_rows: bool) -> None:
+def file_stem(job: Job) -> str:
+    """For files to download."""
+    return re.sub(r"[^\w.-]+", "-", job.name).strip("-") or job.id
+
+
+def _show_head(services: Services, seen: Job, had_rows: bool, scores_title: str) -> None:
     """State, progress and scores so far; the rows below stay as they are, so that one can read them."""
     show_notice()
     try:
@@ -80,7 +95,8 @@ def _show_head(services: Services, seen: Job, had_rows: bool) -> None:
     st.subheader(name_text(job), anchor=False)
     _show_state(services, job)
     if found is not None:
-        show_scores(found.tuned, found.base, found.table)
+        with st.expander(scores_title, icon=":material/grading:") if scores_title else st.container():
+            show_scores(found.tuned, found.base, found.table)
     elif job.state is JobState.FINISHED:
         st.info(_("Its answers are not there any more."), icon=":material/folder_off:")
 

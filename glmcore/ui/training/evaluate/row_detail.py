@@ -26,11 +26,11 @@ def show_row(table: PredictionTable, place: int, row: PairedRow) -> None:
     st.html(STYLE)
     title = _("Row {number}", number=row.number)
     st.markdown(f"**{title}**")
-    label, tuned, base = _cut(row.label), _cut(row.tuned), _cut(row.base or "")
-    _show_text(_("Question"), escape(_cut(row.prompt)))
-    _show_text(_("Label"), escape(label))
+    label, tuned, base = cut(row.label), cut(row.tuned), cut(row.base or "")
+    show_text(_("Question"), escape(cut(row.prompt)))
+    show_text(_("Label"), escape(label))
     if row.base is None:
-        _show_text(_("Answer"), mark_differences(label, tuned)[1])
+        show_text(_("Answer"), mark_differences(label, tuned)[1])
     else:
         if _choose_marks() == ANSWER:
             base_html, tuned_html = mark_differences(base, tuned)
@@ -38,13 +38,13 @@ def show_row(table: PredictionTable, place: int, row: PairedRow) -> None:
             base_html, tuned_html = mark_differences(label, base)[1], mark_differences(label, tuned)[1]
         left, right = st.columns(2)
         with left:
-            _show_text(_("Base"), base_html)
+            show_text(_("Base"), base_html)
         with right:
-            _show_text(_("Tuned"), tuned_html)
+            show_text(_("Tuned"), tuned_html)
     st.markdown(" · ".join(_scores(table, place)))
 
 
-def _show_text(title: str, html: str) -> None:
+def show_text(title: str, html: str) -> None:
     """`html` is made of escaped text and marks only."""
     st.caption(title)
     st.html(f'<div class="answered">{html}</div>')
@@ -74,5 +74,6 @@ def _scores(table: PredictionTable, place: int) -> list[str]:
     return parts
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """As much of a text as a page should show."""
     return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " …"

@@ -1,6 +1,6 @@
 """The rows of an evaluation: searched, the worst or the best first, one of them in full, all to take away."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import streamlit as st
@@ -34,19 +34,20 @@ def show_rows(table: PredictionTable, name: str) -> None:
             key=SEARCH_KEY,
             placeholder=_("Words of the question, the label or an answer"),
         )
-        order = _choose_order()
-    places = _places(table, text, score, side, order)
+        names = {WORST: _("Worst first"), BEST: _("Best first"), FILE_ORDER: _("As in the file")}
+        order = choose_order(names)
+    places = find_places(table, text, score, side, order)
     st.caption(plural("{count} row", "{count} rows", len(places)))
     if not len(places):
         return
-    shown = _page(places)
+    shown = page_of(places, ROWS_OF_A_PAGE)
     rows = table.rows(shown)
     selected = _show_table(table, shown, rows, score)
     if selected is not None:
         show_row(table, int(shown[selected]), rows[selected])
     else:
         st.caption(_("Select a row to see it in full, with the words marked that differ."))
-    _show_downloads(table, places, name)
+    show_downloads(table, places, name)
 
 
 def _choose_score() -> str:
@@ -70,8 +71,8 @@ def _choose_side() -> Side:
     return Side(chosen or Side.DIFFERENCE)
 
 
-def _choose_order() -> str:
-    names = {WORST: _("Worst first"), BEST: _("Best first"), FILE_ORDER: _("As in the file")}
+def choose_order(names: Mapping[str, str]) -> str:
+    """Args: names: of the three orders, for the reader."""
     chosen = st.segmented_control(
         _("Order"),
         list(names),
@@ -83,7 +84,8 @@ def _choose_order() -> str:
     return chosen or WORST
 
 
-def _places(table: PredictionTable, text: str, score: str, side: Side, order: str) -> IntArray:
+def find_places(table: PredictionTable, text: str, score: str, side: Side, order: str) -> IntArray:
+    """The rows that hold all words of the text, in an order by a score."""
     places = (
         np.arange(len(table))
         if order == FILE_ORDER
@@ -100,8 +102,9 @@ def _places(table: PredictionTable, text: str, score: str, side: Side, order: st
     return places[kept[1][places]]
 
 
-def _page(places: IntArray) -> IntArray:
-    num_pages = -(-len(places) // ROWS_OF_A_PAGE)
+def page_of(places: IntArray, size: int) -> IntArray:
+    """Those of the page that the reader is at."""
+    num_pages = -(-len(places) // size)
     if num_pages == 1:
         return places
     if not 1 <= st.session_state.get(PAGE_KEY, 1) <= num_pages:
@@ -109,8 +112,8 @@ def _page(places: IntArray) -> IntArray:
     page = st.number_input(
         _("Page, of {count}", count=num_pages), min_value=1, max_value=num_pages, key=PAGE_KEY, width=160
     )
-    first = (int(page) - 1) * ROWS_OF_A_PAGE
-    return places[first : first + ROWS_OF_A_PAGE]
+    first = (int(page) - 1) * size
+    return places[first : first + size]
 
 
 def _show_table(table: PredictionTable, places: IntArray, rows: list[PairedRow], score: str) -> int | None:
@@ -147,7 +150,7 @@ def _show_table(table: PredictionTable, places: IntArray, rows: list[PairedRow],
     return selected[0] if selected and selected[0] < len(rows) else None
 
 
-def _show_downloads(table: PredictionTable, places: IntArray, name: str) -> None:
+def show_downloads(table: PredictionTable, places: IntArray, name: str) -> None:
     """What was found, in the order in which it is seen."""
     with st.container(horizontal=True):
         st.download_button(

@@ -16,6 +16,7 @@ from glmcore.ui.training.new_job.data_panel import show_data
 from glmcore.ui.training.new_job.draft import LONGEST_NAME, PREFIX, Draft, draft
 from glmcore.ui.training.new_job.fields import Problems, by_field, names_of, show_fields
 from glmcore.ui.training.new_job.launch import show_file, show_launch
+from glmcore.ui.training.new_job.named_files import take_named
 
 # Drawn elsewhere than among the others: by the data panel, and by `choices`.
 DATA_PANEL = (
@@ -44,6 +45,7 @@ STYLE = """<style>
 
 def show(services: Services) -> None:
     st.html(STYLE)
+    take_named(services)
     filled = draft()
     config, problems, warnings = filled.to_config(lambda job: outside_problems(job, services.settings))
     if config is not None:
