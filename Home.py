@@ -7,11 +7,13 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from glmcore.api import ContentPolicy, asset_routes, health_routes
+from glmcore.api.downloads import download_routes
+from glmcore.ui.history.downloads import find_download
 from glmcore.ui.lifespan import lifespan, readiness
 
 app = st.App(
     "glmcore/ui/router.py",
-    routes=[*health_routes(readiness), *asset_routes()],
+    routes=[*health_routes(readiness), *asset_routes(), *download_routes(find_download)],
     lifespan=lifespan,
     middleware=[Middleware(ContentPolicy)],
 )

@@ -7,6 +7,7 @@ from glmcore.cli.arguments import Parser, add_command, add_help
 from glmcore.cli.chat import add_chat
 from glmcore.cli.curves import add_curves
 from glmcore.cli.doctor import run_doctor
+from glmcore.cli.history import add_history
 from glmcore.cli.jobs import add_jobs
 from glmcore.cli.models import add_models
 from glmcore.cli.predict import add_predict
@@ -27,4 +28,5 @@ def build_parser(language: str) -> argparse.ArgumentParser:
     add_predict(commands, language)
     add_curves(commands, language)
     add_jobs(commands, language)
+    add_history(commands, language)
     return parser

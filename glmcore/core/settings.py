@@ -70,6 +70,13 @@ class Settings:
         600.0, "seconds that a job has to obey a request to stop before it is killed"
     )
     database_url: str = _setting("", "where conversations are kept; empty means SQLite in the home folder")
+    history_days: float = _setting(
+        0.0,
+        "days after its last use that a conversation is removed for good; 0 keeps all; pinned and rated stay",
+    )
+    trash_days: float = _setting(
+        30.0, "days that a deleted conversation can be brought back before it is removed; 0 keeps all"
+    )
     language: str = _setting("auto", "language of pages and terminal", ("auto", "en", "zh"))
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 

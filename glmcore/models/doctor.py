@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glmcore.core.errors import GlmcoreError
 from glmcore.core.i18n import mark
@@ -17,9 +17,12 @@ from glmcore.models.fetch.embedded import DISK_BYTES
 from glmcore.models.places.devices import GIB, describe_devices
 from glmcore.models.sources import find_model, list_models
 
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
 OLDEST_PYTHON = (3, 11)
-PACKAGES = ("torch", "transformers", "accelerate", "streamlit", "sqlalchemy", "tokenizers", "gguf")
-SQLITE = "sqlite:///"
+PACKAGES = ("torch", "transformers", "accelerate", "streamlit", "sqlalchemy", "psycopg", "tokenizers", "gguf")
+CONNECT_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,18 @@ def examine(settings: Settings) -> list[Finding]:
 def _settings(settings: Settings) -> Iterator[Finding]:
     for entry in setting_fields():
         value = getattr(settings, entry.name)
-        if entry.name == "database_url" and "@" in value:  # may hold a password
-            value = "…@" + value.rsplit("@", 1)[1]
+        if entry.name == "database_url":
+            value = _without_password(value)
         elif isinstance(value, tuple):
             value = os.pathsep.join(map(str, value))
         values = {"name": entry.name, "value": value, "source": settings.source(entry.name)}
         yield Finding(mark("settings"), mark("{name} = {value} (from {source})"), values)
+
+
+def _without_password(url: str) -> str:
+    """It may be before the last @, or among what follows the ?."""
+    place = url.rsplit("@", 1)[-1].split("?", 1)[0]
+    return f"…@{place}" if "@" in url else place
 
 
 def _versions() -> Iterator[Finding]:
@@ -115,14 +124,43 @@ def _home(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
-    topic, url = mark("database"), settings.resolved_database_url
-    if not url.startswith(SQLITE):
-        yield Finding(topic, mark("kept by a database server"))
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    topic = mark("database")
+    try:
+        url = make_url(settings.resolved_database_url)
+    except (ArgumentError, ValueError):
+        yield Finding(topic, mark("database_url is not a database URL"), is_problem=True)
         return
-    path = Path(url.removeprefix(SQLITE))
+    if url.get_backend_name() != "sqlite":
+        yield _server(topic, url)
+        return
+    path = Path(url.database or "")
     is_writable = _can_write(path)
     text = mark("{path} can be written") if is_writable else mark("{path} cannot be written")
     yield Finding(topic, text, {"path": path}, is_problem=not is_writable)
+
+
+def _server(topic: str, url: "URL") -> Finding:
+    """Whether the database server that the URL names lets us in."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
+    place = url.set(query={}).render_as_string(hide_password=True)  # a password may be in the query too
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    try:
+        engine = create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS})
+        with engine.connect() as connection:
+            server = ".".join(map(str, connection.dialect.server_version_info or ()))
+        engine.dispose()
+    except (SQLAlchemyError, ImportError, TypeError) as fault:
+        cause = str(getattr(fault, "orig", None) or fault).strip().splitlines() or [""]
+        text = mark("{place} cannot be reached: {fault}")
+        return Finding(topic, text, {"place": place, "fault": cause[0]}, is_problem=True)
+    text = mark("{place} can be reached: {backend} {version}")
+    return Finding(topic, text, {"place": place, "backend": url.get_backend_name(), "version": server})
 
 
 def _models(settings: Settings) -> Iterator[Finding]:

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from glmcore.core.settings import Settings, load_settings
 from glmcore.models.doctor import examine
+from tests.postgres import fresh_database
 
 
 def problems(settings):
@@ -26,9 +29,35 @@ def test_every_setting_is_named_with_its_source(tmp_path):
 
 
 def test_password_of_the_database_is_not_shown(tmp_path):
-    settings = Settings(home=tmp_path, database_url="postgresql://me:secret@host/db")
+    settings = Settings(home=tmp_path, database_url="postgresql://me:secret@127.0.0.1:1/db")
     assert not any("secret" in text for text in texts(settings))
-    assert "database_url = …@host/db (from default)" in texts(settings)
+    assert "database_url = …@127.0.0.1:1/db (from default)" in texts(settings)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:secret@127.0.0.1:1/db",
+        "postgresql://127.0.0.1:1/db?user=me&password=secret",
+        "postgres://127.0.0.1:1/db?password=secret@x",
+        "unknown+driver://me:secret@host/db",
+        "postgresql://me:secret@host:no-port/db",
+        "postgresql://127.0.0.1:1/db?nonsense=secret",
+    ],
+)
+def test_database_server_that_cannot_be_reached_is_a_problem_without_its_password(url, tmp_path):
+    settings = Settings(home=tmp_path, database_url=url)
+    found = [finding for finding in examine(settings) if finding.topic == "database"]
+    assert [finding.is_problem for finding in found] == [True]
+    assert not any("secret" in text for text in texts(settings))
+
+
+@pytest.mark.postgres
+def test_database_server_that_can_be_reached_is_told_with_its_version(tmp_path):
+    with fresh_database() as url:
+        settings = Settings(home=tmp_path, database_url=url)
+        (found,) = [finding for finding in examine(settings) if finding.topic == "database"]
+        assert not found.is_problem and "can be reached: postgresql 1" in found.text
 
 
 def test_devices_versions_and_models_are_told(settings):
