@@ -12,14 +12,13 @@ from glmcore.models import find_model, list_models
 from glmcore.models.adapters.folders import (
     AdapterEntry,
     adapters_for,
-    find_adapter,
     is_tuned_model,
     list_adapters,
 )
 from glmcore.ui.model_panel import MODEL_KEY, OTHER_MODEL_KEY
 from glmcore.ui.services import Services
 from glmcore.ui.session import CHAT_PAGE
-from glmcore.ui.text import _, error_text
+from glmcore.ui.text import _
 
 ADAPTER_KEY = "adapter"
 NONE = ""  # the choice of no adapter
@@ -47,16 +46,6 @@ def pick_adapter(services: Services, model: str, preferred: str | None) -> str |
         persist_state="session",
     )
     return str(st.session_state[ADAPTER_KEY]) or None
-
-
-def show_missing(services: Services, adapter: str | None) -> None:
-    """Say what is wrong with an adapter that is chosen but has gone."""
-    if adapter is None:
-        return
-    try:
-        find_adapter(adapter, services.settings)
-    except GlmcoreError as error:
-        st.warning(error_text(error), icon=":material/warning:")
 
 
 def use_in_chat(services: Services, base_model: str, checkpoint: Path) -> NoReturn:

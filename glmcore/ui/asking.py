@@ -6,7 +6,7 @@ Each stores first, then starts the answer.
 from dataclasses import dataclass
 
 from glmcore.chat.answers import RunningAnswer
-from glmcore.core.errors import EngineError, GlmcoreError
+from glmcore.core.errors import ConflictError, EngineError, GlmcoreError
 from glmcore.core.messages import AnswerFacts, ChatRequest, GenerationParams, Message, StopReason
 from glmcore.history import Conversation, HistoryStore, StoredMessage
 from glmcore.ui.services import Services
@@ -36,12 +36,22 @@ class StoredAnswer:
 
 
 def store_question(
-    services: Services, owner: str, conversation_id: str | None, text: str, options: AnswerOptions
+    services: Services,
+    owner: str,
+    conversation_id: str | None,
+    text: str,
+    options: AnswerOptions,
+    *,
+    seen: Conversation | None = None,
 ) -> tuple[Conversation, StoredMessage]:
     """Store a question at the end of a conversation, or of a new one; `answer` it next.
 
+    Args:
+        seen: the conversation as the asker saw it; without it the question follows whatever is last.
+
     Raises:
         EngineError: an answer is being written there, so the question would follow half of it.
+        ConflictError: the conversation does not end any more where it was seen to end.
     """
     history = services.history
     if conversation_id is None:
@@ -55,7 +65,24 @@ def store_question(
                 "An answer is being written in this conversation, asked for in another window perhaps; "
                 "stop it or wait for its end, then ask."
             )
-    return conversation, history.messages.add_question(owner, conversation.id, conversation.leaf_id, text)
+    follows = (seen or conversation).leaf_id
+    question = history.messages.add_question(
+        owner, conversation.id, follows, text, must_be_latest=seen is not None
+    )
+    return conversation, question
+
+
+def check_unchanged(seen: Conversation, now: Conversation) -> None:
+    """Refuse to do to a conversation what was meant for another state of it.
+
+    Raises:
+        ConflictError: it does not end any more where it was seen to end.
+    """
+    if seen.leaf_id != now.leaf_id:
+        raise ConflictError(
+            "This conversation went on in another window since you looked at it; nothing was done. "
+            "Read what is new, then try again."
+        )
 
 
 def store_edited(

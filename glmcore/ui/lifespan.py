@@ -1,4 +1,6 @@
-"""Around the server's life: the model is loaded behind the open port, and answers are stored at the end."""
+"""Around the server's life: the model is loaded behind the open port, old conversations are forgotten, and
+answers are stored at the end.
+"""
 
 import asyncio
 import logging
@@ -7,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from glmcore.core.errors import GlmcoreError
+from glmcore.history.retention import RetentionClock, RetentionRules
 from glmcore.ui.services import services
 
 log = logging.getLogger("glmcore")
@@ -16,12 +19,13 @@ PRELOAD_AFTER_SECONDS = 1.0  # lets the first page be drawn before the libraries
 
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[None]:
-    warm_up = asyncio.create_task(_preload())
+    retention = RetentionClock()
+    warm_up = asyncio.create_task(_preload(retention))
     try:
         yield
     finally:
         warm_up.cancel()
-        await asyncio.to_thread(_close)
+        await asyncio.to_thread(_close, retention)
 
 
 def readiness() -> tuple[list[str], str]:
@@ -35,7 +39,7 @@ def readiness() -> tuple[list[str], str]:
     return shared.models.loaded_names(), reason
 
 
-async def _preload() -> None:
+async def _preload(retention: RetentionClock) -> None:
     await asyncio.sleep(PRELOAD_AFTER_SECONDS)
     try:
         shared = await asyncio.to_thread(services)
@@ -44,11 +48,13 @@ async def _preload() -> None:
         return
     shared.curves.watch.start()
     shared.job_runner.start()
+    retention.start(shared.history.database, RetentionRules.of(shared.settings))
     if shared.settings.preload:
         shared.models.start_loading(shared.settings.model)
 
 
-def _close() -> None:
+def _close(retention: RetentionClock) -> None:
+    retention.close()
     try:
         services().close()
     except GlmcoreError as error:

@@ -6,12 +6,12 @@ import secrets
 import streamlit as st
 
 from glmcore.core.errors import GlmcoreError
-from glmcore.ui.session import CHAT_PAGE, COMPARE_PAGE, CURVES_PAGE, PAGES, TRAINING_PAGE
+from glmcore.ui.session import CHAT_PAGE, COMPARE_PAGE, CURVES_PAGE, HISTORY_PAGE, PAGES, TRAINING_PAGE
 from glmcore.ui.style import STYLE
 from glmcore.ui.text import _, choose_language, error_text
 
 log = logging.getLogger("glmcore.ui")
-WIDE = ("compare", "training", "curves")  # pages that need the whole window
+WIDE = ("history", "compare", "training", "curves")  # pages that need the whole window
 
 
 def main() -> None:
@@ -21,6 +21,7 @@ def main() -> None:
     pages = [
         st.Page(PAGES / "overview.py", title=_("Overview"), icon=":material/home:", default=True),
         st.Page(CHAT_PAGE, title=_("Chat"), icon=":material/chat:", url_path="chat"),
+        st.Page(HISTORY_PAGE, title=_("History"), icon=":material/history:", url_path="history"),
         st.Page(COMPARE_PAGE, title=_("Compare"), icon=":material/compare:", url_path="compare"),
         st.Page(TRAINING_PAGE, title=_("Training"), icon=":material/model_training:", url_path="training"),
         st.Page(CURVES_PAGE, title=_("Curves"), icon=":material/monitoring:", url_path="curves"),

@@ -5,6 +5,7 @@ _ICON_BUTTONS = (
     "[class*='st-key-edit_']",
     "[class*='st-key-previous_']",
     "[class*='st-key-next_']",
+    "[class*='st-key-answer_menu_']",
     ".st-key-regenerate",
     ".st-key-conversation_menu",
 )
@@ -20,5 +21,5 @@ STYLE = f"""<style>
 
 # A page that is wide for what it shows: less empty room around it.
 WIDE_STYLE = """<style>
-@media (min-width: 640px) {[data-testid='stMainBlockContainer'] {padding: 3.25rem 2.5rem 6rem}}
+@media (min-width: 640px) {[data-testid='stMainBlockContainer'] {padding: 4rem 2.5rem 6rem}}
 </style>"""

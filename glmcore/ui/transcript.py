@@ -1,63 +1,62 @@
 """Draws a conversation: the latest turns at once, older ones on demand, with versions, facts and actions."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 
 import streamlit as st
 
 from glmcore.chat.answers import Snapshot
 from glmcore.core.errors import GlmcoreError
-from glmcore.core.messages import AnswerFacts, StopReason
-from glmcore.history import Conversation, PathEntry, StoredMessage
-from glmcore.ui.adapter_picker import short_name
-from glmcore.ui.asking import AnswerOptions, answer, continue_answer, store_edited
+from glmcore.core.messages import StopReason
+from glmcore.history import Conversation, Judgement, PathEntry, StoredMessage
+from glmcore.history.branching import branch_into_new
+from glmcore.ui.asking import AnswerOptions, answer, check_unchanged, continue_answer, store_edited
+from glmcore.ui.chat.facts import can_continue, facts_line
+from glmcore.ui.chat.judging import open_dialog, show_text, show_thumbs, summary
+from glmcore.ui.chat.place import enter, shown_temporary
+from glmcore.ui.chat.view import SCROLLED, View, show_earlier, show_later
 from glmcore.ui.live_answer import draw_until_done
-from glmcore.ui.markdown import plain, to_markdown
+from glmcore.ui.markdown import to_markdown
 from glmcore.ui.services import Services
 from glmcore.ui.session import NOTICE_KEY
 from glmcore.ui.text import _, error_text, plural
 
-TURNS_AT_ONCE = 30  # a browser needs about 3 ms for each message in every rerun
 LONG_QUESTION_CHARACTERS = 20_000
 EDITING_KEY = "editing"
-SHOWN_TURNS_KEY = "shown_turns"
-
-
-def path_limit(conversation_id: str) -> int:
-    """How many messages of a conversation are drawn."""
-    return 2 * int(st.session_state.get(SHOWN_TURNS_KEY, {}).get(conversation_id, TURNS_AT_ONCE))
 
 
 class Transcript:
     """One conversation on the page."""
 
     def __init__(
-        self, services: Services, conversation: Conversation, path: list[PathEntry], options: AnswerOptions
+        self,
+        services: Services,
+        conversation: Conversation,
+        view: View,
+        options: AnswerOptions,
+        *,
+        seen: Conversation,
     ) -> None:
-        self._services, self._conversation, self._path, self._options = services, conversation, path, options
+        """`seen` is the conversation as this tab drew it last: what is clicked was meant for that."""
+        self._services, self._conversation, self._view, self._options = services, conversation, view, options
+        self._seen = seen
         self._messages = services.history.messages
+        self._is_answering = bool(view.path) and services.answers.get(view.path[-1].message.id) is not None
+        self._judgements = services.history.judgements.of(
+            conversation.owner, [entry.message.id for entry in view.path if entry.message.role == "assistant"]
+        )
 
     def show(self) -> None:
         """Draw the branch that is open; when its answer is still being made, follow it to its end."""
-        if len(self._path) == path_limit(self._conversation.id):
-            self._show_earlier()
-        for entry in self._path[:-1]:
-            self._show_entry(entry, is_last=False)
-        if self._path:
-            self._show_entry(self._path[-1], is_last=True)
-
-    def _show_earlier(self) -> None:
-        owner, conversation_id = self._conversation.owner, self._conversation.id
-        hidden = self._messages.path_length(owner, conversation_id) - len(self._path)
-        if hidden <= 0:
-            return
-        label = plural(
-            "Show earlier turns ({count} message)", "Show earlier turns ({count} messages)", hidden
-        )
-        if st.button(label, icon=":material/expand_less:", type="tertiary", key="show_earlier"):
-            shown = st.session_state.setdefault(SHOWN_TURNS_KEY, {})
-            shown[conversation_id] = path_limit(conversation_id) // 2 + TURNS_AT_ONCE
-            st.rerun()
+        show_earlier(self._view, self._conversation)
+        for entry in self._view.path:
+            is_last = entry.message.id == self._view.leaf_id
+            is_found = entry.message.id == self._view.found_id
+            key = SCROLLED if entry.message.id == self._view.scroll_to else None
+            with st.container(border=is_found, key=key) if is_found or key else nullcontext():
+                self._show_entry(entry, is_last=is_last)
+        show_later(self._view, self._conversation)
 
     def _show_entry(self, entry: PathEntry, *, is_last: bool) -> None:
         message = entry.message
@@ -108,12 +107,18 @@ class Transcript:
         with st.container(horizontal=True):
             if st.button(_("Ask again"), type="primary", disabled=not text.strip()):
                 self._ask_again(message, text)
+            if shown_temporary() is None and st.button(
+                _("Branch from here"), icon=":material/call_split:", key=f"branch_{message.id}"
+            ):
+                st.session_state[EDITING_KEY] = None
+                self._branch(message)
             if st.button(_("Cancel")):
                 st.session_state[EDITING_KEY] = None
                 st.rerun()
 
     def _ask_again(self, message: StoredMessage, text: str) -> None:
         try:
+            check_unchanged(self._seen, self._conversation)
             edited = store_edited(self._services, self._conversation, message, text)
         except GlmcoreError as error:  # the box with the text stays open
             st.error(error_text(error), icon=":material/error:")
@@ -127,15 +132,29 @@ class Transcript:
             action()
         except GlmcoreError as error:
             st.session_state[NOTICE_KEY] = error
+        else:
+            enter(self._conversation.id)  # at its end, where the new answer is
+        st.rerun()
+
+    def _branch(self, message: StoredMessage) -> None:
+        try:
+            made = branch_into_new(
+                self._services.history, self._conversation.owner, self._conversation.id, message.id
+            )
+        except GlmcoreError as error:
+            st.session_state[NOTICE_KEY] = error
+        else:
+            enter(made.id)
         st.rerun()
 
     # Answers.
 
     def _show_answer(self, entry: PathEntry, *, is_last: bool) -> None:
         message = entry.message
-        if message.content:
-            st.markdown(to_markdown(message.content))
-        self._show_end(message)
+        judgement = self._judgements.get(message.id, Judgement(message_id=message.id))
+        if message.content or judgement.repair:
+            show_text(message, judgement)
+        _show_end(message)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             # What is not shown leaves an empty place: while a later answer streams, Streamlit keeps the
             # elements of the run before, faded, wherever this run has put nothing in their place.
@@ -145,22 +164,34 @@ class Transcript:
             else:
                 st.empty()
                 st.empty()
-            if message.facts is not None:
-                st.caption(facts_line(message.facts), width="content")
+            if message.state == "running":
+                st.empty()
+                st.empty()
+            else:
+                show_thumbs(self._services.history, judgement)
+                self._show_menu(message, judgement)
+            told = [facts_line(message.facts)] if message.facts is not None else []
+            told += [judged] if (judged := summary(judgement)) else []
+            if told:
+                st.caption(" · ".join(told), width="content")
 
-    def _show_end(self, message: StoredMessage) -> None:
-        facts = message.facts
-        if message.state == "interrupted" and (facts is None or facts.stop_reason == StopReason.INTERRUPTED):
-            st.caption(_("Interrupted: the server ended while this was written."))
-        elif message.state == "failed":
-            error = (
-                error_text(GlmcoreError.from_dict(facts.error))
-                if facts and facts.error
-                else _("The answer failed.")
-            )
-            st.error(error, icon=":material/error:")
-        elif message.state == "running":
-            st.caption(_("Being written by another server."))
+    def _show_menu(self, message: StoredMessage, judgement: Judgement) -> None:
+        actions = {"judge": _("Judge, or write the ideal answer")}
+        if shown_temporary() is None:
+            actions["branch"] = _("Branch from here")
+        chosen = st.menu_button(
+            _("More"),
+            list(actions),
+            format_func=lambda name: actions[name],
+            icon=":material/more_horiz:",
+            type="tertiary",
+            key=f"answer_menu_{message.id}",
+            disabled=self._is_answering,  # a dialog would not be served before the answer is drawn
+        )
+        if chosen == "judge":
+            open_dialog(self._services.history, message, judgement)
+        elif chosen == "branch":
+            self._branch(message)
 
     def _show_actions(self, message: StoredMessage) -> None:
         if st.button(
@@ -174,11 +205,14 @@ class Transcript:
         if not can_continue(message):
             st.empty()
         elif st.button(_("Continue"), icon=":material/arrow_forward:", type="tertiary", key="continue"):
-            self._then_redraw(
-                lambda: continue_answer(self._services, self._conversation, message, self._options)
-            )
+            self._then_redraw(lambda: self._continue(message))
+
+    def _continue(self, message: StoredMessage) -> None:
+        check_unchanged(self._seen, self._conversation)
+        continue_answer(self._services, self._conversation, message, self._options)
 
     def _regenerate(self, message: StoredMessage) -> None:
+        check_unchanged(self._seen, self._conversation)
         question = self._messages.get(self._conversation.owner, message.parent_id or "")
         answer(self._services, question, self._conversation, self._options)
 
@@ -207,8 +241,28 @@ class Transcript:
                 disabled=not is_there,
                 help=help_text,
             ):
-                self._messages.select_sibling(self._conversation.owner, versions[target])
-                st.rerun()
+                self._show_version(versions[target])
+
+    def _show_version(self, message_id: str) -> None:
+        """At a message that was found nothing is changed by looking around."""
+        if self._view.found_id is None:
+            self._messages.select_sibling(self._conversation.owner, message_id)
+        else:
+            enter(self._conversation.id, message_id)
+        st.rerun()
+
+
+def _show_end(message: StoredMessage) -> None:
+    """How an answer ended, where not as it should."""
+    facts = message.facts
+    if message.state == "interrupted" and (facts is None or facts.stop_reason == StopReason.INTERRUPTED):
+        st.caption(_("Interrupted: the server ended while this was written."))
+    elif message.state == "failed":
+        stored = facts.error if facts is not None else None
+        error = error_text(GlmcoreError.from_dict(stored)) if stored else _("The answer failed.")
+        st.error(error, icon=":material/error:")
+    elif message.state == "running":
+        st.caption(_("Being written by another server."))
 
 
 def _show_unsaved(answer: Snapshot) -> None:
@@ -228,38 +282,3 @@ def _show_plain(text: str) -> None:
         )
     else:
         st.text(text)
-
-
-def can_continue(message: StoredMessage) -> bool:
-    """Whether an answer ended before the model had said everything."""
-    cut = (StopReason.LENGTH, StopReason.CANCELLED, StopReason.INTERRUPTED)
-    if message.facts is None:
-        return message.state == "interrupted"
-    return bool(message.content) and message.facts.stop_reason in cut
-
-
-def facts_line(facts: AnswerFacts) -> str:
-    """Model and adapter, tokens, time to first token, speed and why it stopped, in one line."""
-    made_by = [facts.model, *([short_name(facts.adapter, facts.model)] if facts.adapter else [])]
-    parts = [plain(" + ".join(made_by)), plural("{count} token", "{count} tokens", facts.completion_tokens)]
-    if facts.seconds_to_first_token is not None:
-        parts.append(_("first after {seconds:.2f} s", seconds=facts.seconds_to_first_token))
-    if facts.tokens_per_second is not None:
-        parts.append(_("{speed:.1f} tokens/s", speed=facts.tokens_per_second))
-    parts.append(stop_text(facts.stop_reason))
-    if facts.turns_left_out:
-        parts.append(
-            plural("{count} oldest turn left out", "{count} oldest turns left out", facts.turns_left_out)
-        )
-    return " · ".join(parts)
-
-
-def stop_text(reason: StopReason) -> str:
-    return {
-        StopReason.END: _("complete"),
-        StopReason.LENGTH: _("cut at the token limit"),
-        StopReason.STOP_STRING: _("ended at a stop text"),
-        StopReason.CANCELLED: _("stopped"),
-        StopReason.INTERRUPTED: _("interrupted"),
-        StopReason.ERROR: _("failed"),
-    }[reason]

@@ -164,7 +164,7 @@ def test_full_registry_is_said_and_the_question_kept(server: Server, monkeypatch
 
 
 def test_question_that_cannot_be_stored_is_said_and_given_back(server: Server, monkeypatch) -> None:
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **named: object) -> None:
         raise StorageError("{place}: the disk is full.", place="db")
 
     visit = Visit(server)

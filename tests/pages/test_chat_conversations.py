@@ -1,13 +1,21 @@
 """Conversations on the chat page: opened by address, restored, long, gone; what a new chat starts with."""
 
+from pathlib import Path
+
 from glmcore.core.messages import GenerationParams
 from glmcore.core.settings import EMBEDDED_MODEL
-from glmcore.ui.transcript import TURNS_AT_ONCE
+from glmcore.ui.chat.view import TURNS_AT_ONCE
 from tests.ui.visits import OWNER, Server, Visit
 
 SET = GenerationParams(temperature=0.35, top_k=7, seed=9, stop=("##",))
 
 RECOMMENDED = 0.2  # the temperature that the embedded model's files recommend
+
+
+def add_model(server: Server, name: str) -> None:
+    folder = Path(server.services.settings.models_dir) / name
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "llama"}')
 
 
 def temperature(visit: Visit) -> float:
@@ -28,6 +36,7 @@ def test_opening_a_conversation_restores_how_it_was_answered(server: Server) -> 
 
 def test_opening_another_one_from_the_list_restores_that(server: Server) -> None:
     first = server.add_conversation("One?", "So.", params=SET)
+    add_model(server, "other")
     second = server.add_conversation("Two?", "So.", model="other", system_prompt="Rhyme.")
     visit = Visit(server, first)
     visit.click(f"open_{second.id}")
@@ -152,3 +161,12 @@ def test_context_meter_tells_how_full_the_window_is(server: Server) -> None:
     assert not visit.at.progress
     visit.ask("One two three?")
     assert visit.at.progress[0].text == "Context 5 of 1,000 tokens"
+
+
+def test_model_that_has_gone_is_said_and_another_one_answers(server: Server) -> None:
+    visit = Visit(server, server.add_conversation("Why?", "So.", model="gone", params=SET))
+    assert visit.at.selectbox(key="model").value == EMBEDDED_MODEL
+    assert visit.says(f"The model gone answered here before and is not here any more; {EMBEDDED_MODEL}")
+    assert temperature(visit) == 0.35
+    visit.ask("And?")
+    assert server.requests[-1].model == EMBEDDED_MODEL and not visit.says("not here any more")

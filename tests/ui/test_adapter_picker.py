@@ -102,16 +102,15 @@ def test_another_model_does_not_get_the_adapter(server: Server) -> None:
     assert (server.requests[-1].model, server.requests[-1].adapter) == ("second", None)
 
 
-def test_adapter_that_has_gone_is_named_and_said(server: Server) -> None:
+def test_adapter_that_has_gone_is_said_and_the_model_answers_alone(server: Server) -> None:
     folder = add_adapter(server, "tuned")
     choose(Visit(server), "tuned").ask("Why?")
     shutil.rmtree(folder)
     visit = Visit(server, server.conversations()[0])
-    assert visit.at.selectbox(key="adapter").options == ["No adapter", "tuned"]
-    assert visit.at.selectbox(key="adapter").value == "tuned"
-    assert visit.says("There is no adapter 'tuned'")
-    choose(visit, "")
-    assert not visit.says("There is no adapter")
+    assert visit.says("The adapter tuned answered here before and is not here any more")
+    assert not has_picker(visit)
+    visit.ask("And?")
+    assert adapters_asked(server) == ["tuned", None] and not visit.says("not here any more")
 
 
 def test_broken_adapter_is_an_error_of_its_answer_alone(server: Server) -> None:

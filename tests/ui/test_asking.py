@@ -162,7 +162,7 @@ def test_answer_of_a_deleted_conversation_ends_quietly(server: Server, caplog) -
 
 
 def test_store_that_fails_is_said(server: Server, monkeypatch) -> None:
-    def fail(*args: object) -> None:
+    def fail(*args: object, **named: object) -> None:
         raise StorageError("The disk is full.")
 
     monkeypatch.setattr(server.services.history.messages, "add_question", fail)

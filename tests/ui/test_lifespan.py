@@ -6,9 +6,11 @@ import pytest
 
 from glmcore.core.errors import ModelLoadError
 from glmcore.core.settings import EMBEDDED_MODEL
+from glmcore.history import ConversationFilter
+from glmcore.history.schema import conversations
 from glmcore.ui import lifespan as lifespan_module
 from glmcore.ui.lifespan import lifespan, readiness
-from tests.ui.visits import Server, forget_services
+from tests.ui.visits import OWNER, Server, forget_services
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +60,18 @@ def test_model_is_loaded_behind_the_open_port_and_closed_at_the_end(server: Serv
     live(0.5)
     assert server.engine.is_closed
     assert server.services.models.loaded_names() == []
+
+
+def test_deleted_conversations_are_forgotten_while_the_server_lives(server: Server) -> None:
+    history = server.services.history
+    gone, kept = server.add_conversation("Why?"), server.add_conversation("And why not?")
+    history.conversations.delete(OWNER, gone.id)
+    with history.database.writing() as connection:
+        connection.execute(conversations.update().where(conversations.c.id == gone.id).values(deleted_at=0.0))
+    live(0.2)
+    forget_services()
+    found = server.services.history.conversations
+    assert found.get(OWNER, kept.id) and not found.count(OWNER, ConversationFilter(shelf="deleted"))
 
 
 def test_preloading_can_be_switched_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,12 +117,13 @@ def test_picked_model_is_loaded_and_answers(server: Server) -> None:
     assert server.conversations()[0].model == "second"
 
 
-def test_model_of_a_conversation_that_has_gone_is_still_named(server: Server) -> None:
+def test_a_conversation_whose_model_has_gone_says_so_and_goes_on_with_the_usual_one(server: Server) -> None:
     conversation = server.add_conversation("Why?", "So.", model="gone")
     visit = Visit(server, conversation)
-    assert visit.at.selectbox(key="model").value == "gone"
-    visit.click("new_chat")
     assert visit.at.selectbox(key="model").value == EMBEDDED_MODEL
+    assert "The model gone answered here before" in visit.at.warning[0].value
+    visit.click("new_chat")
+    assert not visit.at.warning
 
 
 @pytest.mark.parametrize("exists", [True, False])

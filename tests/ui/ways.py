@@ -6,14 +6,14 @@ SCRIPT = """
 import streamlit as st
 from glmcore.ui.adapter_picker import use_in_chat
 from glmcore.ui.services import services
-from glmcore.ui.session import CHAT_PAGE, COMPARE_PAGE
+from glmcore.ui.session import CHAT_PAGE, COMPARE_PAGE, HISTORY_PAGE
 from pathlib import Path
 
 def caller():
     {call}
 
 pages = [st.Page(caller, title="Caller", default=True), st.Page(CHAT_PAGE, url_path="chat"),
-         st.Page(COMPARE_PAGE, url_path="compare")]
+         st.Page(COMPARE_PAGE, url_path="compare"), st.Page(HISTORY_PAGE, url_path="history")]
 st.navigation(pages).run()
 """
 

@@ -7,10 +7,10 @@ from glmcore.chat.answers import RunningAnswer
 from glmcore.core.errors import GlmcoreError
 from glmcore.history import Conversation, StoredMessage
 from glmcore.ui.asking import AnswerOptions, answer, store_question
+from glmcore.ui.chat.view import path_limit
 from glmcore.ui.compare.sides import Side
 from glmcore.ui.services import Services
 from glmcore.ui.session import OWNER
-from glmcore.ui.transcript import path_limit
 
 OptionsFor = Callable[[Side], AnswerOptions]
 

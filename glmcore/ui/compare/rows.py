@@ -11,11 +11,12 @@ from glmcore.core.errors import GlmcoreError
 from glmcore.core.messages import AnswerFacts
 from glmcore.history import StoredMessage
 from glmcore.ui.adapter_picker import short_name
+from glmcore.ui.chat.facts import facts_line
 from glmcore.ui.compare.differences import mark_differences
 from glmcore.ui.compare.exchange import Column, Turn
 from glmcore.ui.markdown import plain, to_markdown
 from glmcore.ui.text import _, error_text, plural
-from glmcore.ui.transcript import LONG_QUESTION_CHARACTERS, facts_line
+from glmcore.ui.transcript import LONG_QUESTION_CHARACTERS
 
 FOLLOW_SECONDS = 0.3  # how often running answers are drawn
 

@@ -243,7 +243,7 @@ def test_full_registry_is_said_and_both_can_be_asked_again(server: Server, monke
 
 
 def test_question_that_cannot_be_stored_is_given_back(server: Server, monkeypatch) -> None:
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **named: object) -> None:
         raise StorageError("{place}: the disk is full.", place="db")
 
     visit = compared(server)

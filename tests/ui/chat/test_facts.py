@@ -1,10 +1,10 @@
-"""The small parts of the transcript: the facts line, why an answer ended, what can be continued."""
+"""What is told of an answer: the facts line, why an answer ended, what can be continued."""
 
 import pytest
 
 from glmcore.core.messages import AnswerFacts, GenerationParams, StopReason
 from glmcore.history import StoredMessage
-from glmcore.ui.transcript import can_continue, facts_line, stop_text
+from glmcore.ui.chat.facts import can_continue, facts_line, stop_text
 from tests.ui.visits import Server
 
 

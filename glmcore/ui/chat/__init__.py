@@ -1,0 +1,1 @@
+"""Sections of the chat page, and what it knows between two runs."""

@@ -1,0 +1,1 @@
+"""The history page: conversations found again, carried over, made into data, replayed, counted."""

@@ -1,0 +1,51 @@
+"""Dialogs about conversations: a new title, and whether something is really meant."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from glmcore.core.errors import GlmcoreError
+from glmcore.history import Conversation
+from glmcore.history.conversations import TITLE_CHARS
+from glmcore.ui.services import Services
+from glmcore.ui.session import OWNER
+from glmcore.ui.text import _, error_text
+
+
+def rename(shared: Services, seen: Conversation) -> None:
+    """A fault is said in the dialog, which stays with what was typed."""
+
+    @st.dialog(_("Rename conversation"))
+    def dialog() -> None:
+        title = st.text_input(_("Title"), seen.title, max_chars=TITLE_CHARS, key=f"history_title_{seen.id}")
+        if st.button(_("Save"), type="primary", disabled=not title.strip(), key="history_rename_now"):
+            _do(lambda: shared.history.conversations.rename(OWNER, seen.id, title, seen_version=seen.version))
+
+    dialog()
+
+
+def confirm(sentence: str, label: str, action: Callable[[], object], note: str = "") -> None:
+    """Ask before something is done to many conversations, or for good."""
+
+    @st.dialog(label)
+    def dialog() -> None:
+        st.markdown(sentence)
+        if note:
+            st.caption(note)
+        with st.container(horizontal=True):
+            if st.button(label, type="primary", key="history_confirm"):
+                _do(action)
+            if st.button(_("Cancel"), key="history_cancel"):
+                st.rerun()
+
+    dialog()
+
+
+def _do(action: Callable[[], object]) -> None:
+    """Do what a dialog is for and close it, or say in it why not: the page does not see its errors."""
+    try:
+        action()
+    except GlmcoreError as error:
+        st.error(error_text(error), icon=":material/error:")
+    else:
+        st.rerun()
