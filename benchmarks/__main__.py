@@ -3,7 +3,20 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import conversion, curve_library, curves, engine, families, history, jobs, page, scoring, tuning
+from benchmarks import (
+    conversion,
+    curve_library,
+    curves,
+    engine,
+    families,
+    history,
+    history_carry,
+    history_search,
+    jobs,
+    page,
+    scoring,
+    tuning,
+)
 from benchmarks.report import Measurement
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
@@ -20,6 +33,8 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
     "curve_library": curve_library.measure,
     "jobs": jobs.measure,
     "history": history.measure,
+    "history_search": history_search.measure,
+    "history_carry": history_carry.measure,
 }
 
 
