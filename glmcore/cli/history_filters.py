@@ -21,6 +21,7 @@ RATINGS = ("up", "down", "repaired", "commented", "unrated")
 SHELVES = ("open", "archived", "deleted")
 NO_ADAPTER = "none"
 AGE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([hdw])")
+MOST_TURNS = 1_000_000
 UNIT_SECONDS = {"h": 3600.0, "d": 24 * 3600.0, "w": 7 * 24 * 3600.0}
 # What a command without these options, such as `history` alone, has in their place.
 NO_FILTERS: Mapping[str, Any] = {
@@ -31,6 +32,9 @@ NO_FILTERS: Mapping[str, Any] = {
     "tag": [],
     "rating": [],
     "min_stars": None,
+    "min_turns": None,
+    "max_turns": None,
+    "pinned": None,
     "shelf": None,
     "id": [],
     "words": "",
@@ -70,6 +74,13 @@ def add_filters(command: Parser, language: str, *, with_words: bool = True) -> N
     group.add_argument("--rating", choices=RATINGS, action="append", default=[], help=rating_help)
     stars_help = _("with an answer of so many stars or more")
     group.add_argument("--min-stars", type=int, choices=range(1, 6), metavar="N", help=stars_help)
+    for option, turns_help in (
+        ("--min-turns", _("with so many questions or more on the shown branch")),
+        ("--max-turns", _("with so many questions or fewer")),
+    ):
+        group.add_argument(option, type=int, metavar="N", help=turns_help)
+    pinned_help = _("pinned ones only; --no-pinned: the others only")
+    group.add_argument("--pinned", action=argparse.BooleanOptionalAction, help=pinned_help)
     group.add_argument("--shelf", choices=SHELVES, help=_("open and archived ones by default"))
     group.add_argument("--id", metavar="ID", action="append", default=[], help=_("this one; may be repeated"))
     if with_words:
@@ -91,9 +102,17 @@ def read_filters(arguments: argparse.Namespace, words: str | None = None) -> "Co
         tags=tuple(map(readable, arguments.tag)),
         ratings=tuple(arguments.rating),
         min_stars=arguments.min_stars,
+        min_turns=_turns(arguments.min_turns),
+        max_turns=_turns(arguments.max_turns),
+        is_pinned=arguments.pinned,
         ids=tuple(map(readable, arguments.id)),
         words=readable(arguments.words if words is None else words),
     )
+
+
+def _turns(asked: int | None) -> int | None:
+    """A number that any database can compare with."""
+    return None if asked is None else max(0, min(asked, MOST_TURNS))
 
 
 def read_age(option: str, text: str) -> float:

@@ -111,6 +111,11 @@ def test_list_is_narrowed_by_options_and_says_what_it_leaves_out(talk, store, ca
         (["--shelf", "archived"], {archived}),
         (["--rating", "up"], set()),
         (["--min-stars", "1"], set()),
+        (["--min-turns", "1"], {old, young, archived}),
+        (["--max-turns", "0"], set()),
+        (["--min-turns", "9" * 30], set()),
+        (["--pinned"], set()),
+        (["--no-pinned", "--shelf", "archived"], {archived}),
         (["--id", old, "--id", archived], {old, archived}),
     ):
         found_ids = {one["id"] for one in json.loads(said(capsys, "list", "--json", *options)[0])}
