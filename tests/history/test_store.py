@@ -140,7 +140,7 @@ def test_killed_writers_lose_nothing_that_was_acknowledged(url: str, tmp_path: P
         time.sleep(0.05 + 0.013 * round_number)
         writer.kill()
         rest = writer.communicate()[0]
-        lines = [line.split() for line in rest.splitlines() if line.count(" ") == 2]
+        lines = [line.split() for line in rest.split("\n")[1:-1]]  # the outer ones may be half
         acknowledged.update({message_id: (kind, int(value)) for kind, message_id, value in lines})
         if (tmp_path / "glmcore.db").is_file():
             check_file(tmp_path / "glmcore.db")
