@@ -67,6 +67,20 @@ def long_talk(store: HistoryStore, talk: Conversation) -> Conversation:
 
 
 @pytest.fixture
+def thousands_of_steps(store: HistoryStore) -> list[int]:
+    """Grows by one for each thousand steps of SQLite's own machine, on the connection of the test."""
+    steps: list[int] = []
+
+    def count() -> int:
+        steps.append(1000)
+        return 0
+
+    with store.database.reading() as connection:
+        connection.connection.driver_connection.set_progress_handler(count, 1000)
+    return steps
+
+
+@pytest.fixture
 def facts() -> AnswerFacts:
     params = GenerationParams(temperature=0.5, seed=7, stop=("###",))
     return AnswerFacts(

@@ -68,6 +68,11 @@ def test_the_list_tells_of_each_conversation_what_is_known_at_one_look(server: S
     assert row["ratings"] == "+1  ★4" and row["model"] == talk.model
 
 
+def test_the_list_says_how_long_things_are_kept(server: Server) -> None:
+    server.add_conversation("Why?", "So.")
+    assert "Deleted ones can be brought back for 30 days." in said(open_page())
+
+
 def test_only_one_page_is_drawn_and_the_address_says_which(server: Server) -> None:
     create = server.services.history.conversations.create
     for number in range(ROWS + 2):

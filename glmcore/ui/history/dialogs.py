@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from glmcore.core.errors import GlmcoreError
 from glmcore.history import Conversation
 from glmcore.history.conversations import TITLE_CHARS
+from glmcore.ui.dialogs import close_after
 from glmcore.ui.services import Services
 from glmcore.ui.session import OWNER
-from glmcore.ui.text import _, error_text
+from glmcore.ui.text import _
 
 
 def rename(shared: Services, seen: Conversation) -> None:
@@ -19,7 +19,9 @@ def rename(shared: Services, seen: Conversation) -> None:
     def dialog() -> None:
         title = st.text_input(_("Title"), seen.title, max_chars=TITLE_CHARS, key=f"history_title_{seen.id}")
         if st.button(_("Save"), type="primary", disabled=not title.strip(), key="history_rename_now"):
-            _do(lambda: shared.history.conversations.rename(OWNER, seen.id, title, seen_version=seen.version))
+            close_after(
+                lambda: shared.history.conversations.rename(OWNER, seen.id, title, seen_version=seen.version)
+            )
 
     dialog()
 
@@ -34,18 +36,8 @@ def confirm(sentence: str, label: str, action: Callable[[], object], note: str =
             st.caption(note)
         with st.container(horizontal=True):
             if st.button(label, type="primary", key="history_confirm"):
-                _do(action)
+                close_after(action)
             if st.button(_("Cancel"), key="history_cancel"):
                 st.rerun()
 
     dialog()
-
-
-def _do(action: Callable[[], object]) -> None:
-    """Do what a dialog is for and close it, or say in it why not: the page does not see its errors."""
-    try:
-        action()
-    except GlmcoreError as error:
-        st.error(error_text(error), icon=":material/error:")
-    else:
-        st.rerun()

@@ -8,6 +8,7 @@ import streamlit as st
 
 from glmcore.history import ConversationFilter, ListedConversation
 from glmcore.history.listing import Order
+from glmcore.history.retention import retention_notes
 from glmcore.ui.history import actions, preview
 from glmcore.ui.history.action_bar import show_actions
 from glmcore.ui.history.address import IMPORT, PAGE_PARAM, SORT_PARAM, go, put_looked_at
@@ -74,6 +75,8 @@ def _show_listed(shared: Services, chosen: ConversationFilter) -> None:
         show_table(listed, shared.settings.trash_days)
 
     _lay_out(shared, chosen, listed, count, draw_head, draw_rows, num_pages=ceil(count / ROWS))
+    kept = [_(note.template, **note.values) for note in retention_notes(shared.settings)]
+    st.caption(" ".join(kept))
 
 
 def _show_found(shared: Services, chosen: ConversationFilter) -> None:

@@ -12,6 +12,7 @@ import streamlit as st
 from glmcore.core.errors import GlmcoreError
 from glmcore.jobs.job import Job, JobState, StopWish
 from glmcore.jobs.service import JobService
+from glmcore.ui.dialogs import close_after
 from glmcore.ui.session import OWNER
 from glmcore.ui.text import _, error_text, plural
 from glmcore.ui.training.jobs import actions
@@ -114,7 +115,7 @@ def rename_job(jobs: JobService, seen: Job) -> None:
     def dialog() -> None:
         name = st.text_input(_("Name"), seen.name, max_chars=NAME_CHARACTERS, key="jobs_new_name")
         if st.button(_("Save"), type="primary", disabled=not name.strip(), key="jobs_rename_now"):
-            _do(lambda: actions.rename(jobs, seen, name))
+            close_after(lambda: actions.rename(jobs, seen, name))
 
     dialog()
 
@@ -126,7 +127,7 @@ def annotate_job(jobs: JobService, seen: Job) -> None:
             _("Note"), seen.note, max_chars=NOTE_CHARACTERS, key="jobs_new_note", label_visibility="collapsed"
         )
         if st.button(_("Save"), type="primary", key="jobs_note_now"):
-            _do(lambda: actions.annotate(jobs, seen, note))
+            close_after(lambda: actions.annotate(jobs, seen, note))
 
     dialog()
 
@@ -147,7 +148,7 @@ def go_on_to_step(jobs: JobService, seen: Job, step: int) -> None:
             key="jobs_last_step",
         )
         if st.button(_("Go on"), type="primary", key="jobs_go_on_now"):
-            _do(lambda: _resume(jobs, seen, int(last)))
+            close_after(lambda: _resume(jobs, seen, int(last)))
 
     dialog()
 
@@ -192,16 +193,6 @@ def _list_names(seen: Sequence[Job], facts: dict[str, str] | None = None) -> Non
 
 def _offer_to_leave() -> None:
     if st.button(_("Cancel"), key="jobs_dialog_cancel"):
-        st.rerun()
-
-
-def _do(action: Callable[[], None]) -> None:
-    """Do what a dialog is for and close it, or say in it why not: the page does not see its errors."""
-    try:
-        action()
-    except GlmcoreError as error:
-        st.error(error_text(error), icon=":material/error:")
-    else:
         st.rerun()
 
 
