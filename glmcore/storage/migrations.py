@@ -18,6 +18,22 @@ Migration = Callable[[Connection], None]
 logger = logging.getLogger(__name__)
 
 
+def open_database(url: str, steps: Sequence[Migration], ledger: str) -> Database:
+    """A database at the present schema of a room, made or migrated as needed.
+
+    Raises:
+        ConfigError: the URL names no database that this program can open.
+        StorageError: the database cannot be read or written, is damaged, or was made by a newer version.
+    """
+    database = Database(url)
+    try:
+        migrate(database, steps, ledger)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
 def migrate(database: Database, steps: Sequence[Migration], ledger: str) -> None:
     """Apply the steps that are missing, all or none, after a backup of what is there.
 
