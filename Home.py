@@ -6,14 +6,19 @@ Only launches. Streamlit finds the literal `st.App(...)` below; the pages' main 
 import streamlit as st
 from starlette.middleware import Middleware
 
-from glmcore.api import ContentPolicy, asset_routes, health_routes
+from glmcore.api import ApiRoute, ContentPolicy, asset_routes, health_routes
 from glmcore.api.downloads import download_routes
 from glmcore.ui.history.downloads import find_download
-from glmcore.ui.lifespan import lifespan, readiness
+from glmcore.ui.lifespan import build_dashboard_api, life, lifespan
 
 app = st.App(
     "glmcore/ui/router.py",
-    routes=[*health_routes(readiness), *asset_routes(), *download_routes(find_download)],
+    routes=[
+        *health_routes(life.readiness),
+        *asset_routes(),
+        *download_routes(find_download),
+        ApiRoute(build_dashboard_api),
+    ],
     lifespan=lifespan,
     middleware=[Middleware(ContentPolicy)],
 )

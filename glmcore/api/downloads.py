@@ -39,20 +39,22 @@ def download_routes(find: FindDownload) -> list[Route]:
             return PlainTextResponse(text, status_code=404)
         try:
             # A fault before the first part can still be said; after it the browser sees a broken download.
-            parts = await run_in_threadpool(_begun, found)
+            parts = await run_in_threadpool(begun_parts, found)
         except GlmcoreError as error:
             return PlainTextResponse(str(error), status_code=400)
-        return StreamingResponse(parts, media_type=found.media_type, headers=_headers(found.file_name))
+        return StreamingResponse(
+            parts, media_type=found.media_type, headers=download_headers(found.file_name)
+        )
 
     return [Route(DOWNLOADS_URL + "/{ticket}", download, methods=["GET"])]
 
 
-def _begun(found: Download) -> Iterator[bytes]:
+def begun_parts(found: Download) -> Iterator[bytes]:
     parts = iter(found.parts())
     return chain([next(parts, b"")], parts)
 
 
-def _headers(file_name: str) -> dict[str, str]:
+def download_headers(file_name: str) -> dict[str, str]:
     return {
         "content-disposition": f"attachment; filename*=UTF-8''{quote(file_name)}",
         "cache-control": "no-store",

@@ -1,61 +1,32 @@
-"""Around the server's life: the model is loaded behind the open port, old conversations are forgotten, and
-answers are stored at the end.
-"""
+"""Around the dashboard's life: what begins does so after the first page, and the end stores what runs."""
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
+from glmcore.api.measures.log_form import configure_logging
 from glmcore.core.errors import GlmcoreError
-from glmcore.history.retention import RetentionClock, RetentionRules
-from glmcore.ui.services import services
+from glmcore.server.life import ServerLife, living
+from glmcore.ui.services import services, settings
 
-log = logging.getLogger("glmcore")
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
-PRELOAD_AFTER_SECONDS = 1.0  # lets the first page be drawn before the libraries are imported
+BEGIN_AFTER_SECONDS = 1.0  # lets the first page be drawn before the libraries are imported
+
+life = ServerLife(services)
 
 
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[None]:
-    retention = RetentionClock()
-    warm_up = asyncio.create_task(_preload(retention))
-    try:
+    with suppress(GlmcoreError):  # said when the services are opened
+        configure_logging(settings())
+    async with living(life, begin_after=BEGIN_AFTER_SECONDS):
         yield
-    finally:
-        warm_up.cancel()
-        await asyncio.to_thread(_close, retention)
 
 
-def readiness() -> tuple[list[str], str]:
-    """The loaded models, and what is in the way when there is none."""
-    try:
-        shared = services()
-    except GlmcoreError as error:
-        return [], str(error)
-    state = shared.models.state(shared.settings.model)
-    reason = "no model has been asked for" if state is None else str(state.error or state.stage or "loading")
-    return shared.models.loaded_names(), reason
+def build_dashboard_api() -> "ASGIApp":
+    """The API on the services of the pages."""
+    from glmcore.api.app import build_api
 
-
-async def _preload(retention: RetentionClock) -> None:
-    await asyncio.sleep(PRELOAD_AFTER_SECONDS)
-    try:
-        shared = await asyncio.to_thread(services)
-    except GlmcoreError as error:
-        log.error("%s", error)  # the pages say it too
-        return
-    shared.curves.watch.start()
-    shared.job_runner.start()
-    retention.start(shared.history.database, RetentionRules.of(shared.settings))
-    if shared.settings.preload:
-        shared.models.start_loading(shared.settings.model)
-
-
-def _close(retention: RetentionClock) -> None:
-    retention.close()
-    try:
-        services().close()
-    except GlmcoreError as error:
-        log.error("%s", error)
+    return build_api(services, life.is_ending)

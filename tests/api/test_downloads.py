@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from glmcore.api.downloads import Download, _begun, download_routes
+from glmcore.api.downloads import Download, begun_parts, download_routes
 from glmcore.core.errors import DataError
 
 
@@ -30,7 +30,7 @@ def test_parts_are_made_as_they_are_asked_for() -> None:
             made.append(number)
             yield b"x" * 10
 
-    begun = _begun(Download(file_name="a", media_type="text/plain", parts=parts))
+    begun = begun_parts(Download(file_name="a", media_type="text/plain", parts=parts))
     assert made == [0]
     assert len(b"".join(begun)) == 30 and made == [0, 1, 2]
 

@@ -59,7 +59,7 @@ def test_wrong_setting_is_an_error_each_time_until_it_is_right(server: Server, m
         with pytest.raises(ConfigError, match="GLMCORE_MAX_RUNNING_ANSWERS"):
             services_module.services()
     monkeypatch.delenv("GLMCORE_MAX_RUNNING_ANSWERS")
-    assert services_module.services().settings.max_running_answers == 16
+    assert services_module.services().settings.max_running_answers == 64
 
 
 def test_database_that_cannot_be_opened_is_said_on_the_page_which_tries_again(

@@ -7,7 +7,7 @@ import streamlit as st
 from glmcore.curves.findings.finding import Severity
 from glmcore.curves.findings.rules import RULES
 from glmcore.curves.run import Run
-from glmcore.ui.curves.services import CurveServices
+from glmcore.server.curves import CurveServices
 from glmcore.ui.markdown import plain
 from glmcore.ui.text import _
 

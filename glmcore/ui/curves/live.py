@@ -19,9 +19,9 @@ from glmcore.curves.views.metric_choice import curves_by_base, default_metrics
 from glmcore.curves.views.names import short_name
 from glmcore.curves.views.smoothing import Smoothing
 from glmcore.curves.views.view import StepMark, View
+from glmcore.server.curves import CurveServices
 from glmcore.ui.curve_charts.element import Picked, charts_state, show_charts
 from glmcore.ui.curves.address import PageState
-from glmcore.ui.curves.services import CurveServices
 from glmcore.ui.curves.state import keep_zoom
 from glmcore.ui.markdown import plain
 from glmcore.ui.text import _

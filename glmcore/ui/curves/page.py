@@ -8,6 +8,7 @@ import streamlit as st
 from glmcore.core.notes import Note
 from glmcore.curves.run import Run
 from glmcore.curves.views.view import View
+from glmcore.server.curves import CurveServices
 from glmcore.ui.curves.alerts_panel import show_fired, show_rules
 from glmcore.ui.curves.compare_panel import show_comparison
 from glmcore.ui.curves.controls import Chosen, choose, choose_folder
@@ -25,7 +26,6 @@ from glmcore.ui.curves.live import (
 )
 from glmcore.ui.curves.remarks_panel import show_remarks, take_pick
 from glmcore.ui.curves.runs_table import show_table
-from glmcore.ui.curves.services import CurveServices
 from glmcore.ui.curves.state import kept_state, open_state, put
 from glmcore.ui.services import services
 from glmcore.ui.style import WIDE_STYLE

@@ -7,8 +7,8 @@ import streamlit as st
 from glmcore.core.errors import GlmcoreError
 from glmcore.curves.remarks import MAX_MARK, MAX_NOTE
 from glmcore.curves.run import Run
+from glmcore.server.curves import CurveServices
 from glmcore.ui.curves.live import Pick
-from glmcore.ui.curves.services import CurveServices
 from glmcore.ui.markdown import plain
 from glmcore.ui.text import _, error_text
 

@@ -13,7 +13,7 @@ from glmcore.curves.findings.rules import RULES
 from glmcore.curves.metric_names import Direction
 from glmcore.curves.run import Run, RunState
 from glmcore.curves.views.best import best_point, extremes, last_finite
-from glmcore.ui.curves.services import CurveServices
+from glmcore.server.curves import CurveServices
 from glmcore.ui.text import _
 
 MAX_CONFIG_COLUMNS = 30
