@@ -12,6 +12,7 @@ from typing import Any
 from glmcore.core.errors import ModelLoadError
 
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
+OPENVINO_GRAPH, OPENVINO_WEIGHTS = "openvino_model.xml", "openvino_model.bin"
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer.model",
@@ -59,6 +60,12 @@ def weight_files(folder: Path) -> list[Path]:
     for name in WEIGHT_NAMES:
         if files := _weight_files(folder, name):
             return files
+    if (folder / OPENVINO_GRAPH).is_file():
+        raise ModelLoadError(
+            "{folder} is an OpenVINO model, which the openvino engine answers with; the transformers engine "
+            "needs its weights as model.safetensors.",
+            folder=folder,
+        )
     raise ModelLoadError(
         "{folder} has no weights; expected model.safetensors, or its shards and their index.",
         folder=folder,

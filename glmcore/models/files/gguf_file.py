@@ -30,6 +30,22 @@ CONFIG_KEYS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class GgufTensor:
+    """A tensor as the header announces it."""
+
+    kind: str  # its number format by ggml's name: "F16", "Q4_1"
+    count: int  # of numbers
+
+
+@dataclass(frozen=True, slots=True)
+class GgufHeader:
+    """What a .gguf file says of itself; long lists, such as its vocabulary, are None."""
+
+    metadata: Mapping[str, Any]
+    tensors: Mapping[str, GgufTensor]
+
+
 class _DamageError(Exception):
     """Something in the header that cannot be."""
 
@@ -73,17 +89,24 @@ class _Reader:
 
 
 def read_gguf(path: Path) -> Checkpoint:
+    """A .gguf file as a model to be loaded. Raises as `read_header`."""
+    header = read_header(path)
+    # The weights are unpacked when they are loaded, so each counts as a plain number.
+    num_weights = sum(tensor.count for tensor in header.tensors.values())
+    return Checkpoint(path, _to_config(header.metadata), num_weights=num_weights)
+
+
+def read_header(path: Path) -> GgufHeader:
     """Check the header of a .gguf file.
 
     Raises:
         ModelLoadError: the file is damaged, truncated, or one part of several.
     """
-    size = path.stat().st_size
     try:
         with path.open("rb") as file:
-            reader = _Reader(file, size)
+            reader = _Reader(file, path.stat().st_size)
             metadata, num_tensors = _read_metadata(reader)
-            elements = _read_tensors(reader, num_tensors, metadata)
+            tensors = _read_tensors(reader, num_tensors, metadata)
     except (_DamageError, ValueError, struct.error) as fault:
         raise ModelLoadError(
             "{path} is not a readable GGUF file ({fault}); copy or download it again.", path=path, fault=fault
@@ -96,8 +119,7 @@ def read_gguf(path: Path) -> Checkpoint:
             path=path,
             count=metadata["split.count"],
         )
-    # The weights are unpacked when they are loaded, so each counts as a plain number.
-    return Checkpoint(path, _to_config(metadata), num_weights=elements)
+    return GgufHeader(metadata, tensors)
 
 
 def _read_metadata(reader: _Reader) -> tuple[dict[str, Any], int]:
@@ -117,21 +139,20 @@ def _read_metadata(reader: _Reader) -> tuple[dict[str, Any], int]:
     return metadata, num_tensors
 
 
-def _read_tensors(reader: _Reader, num_tensors: int, metadata: Mapping[str, Any]) -> int:
-    """Hold every tensor's place against the file's size; the number of elements of all."""
+def _read_tensors(reader: _Reader, num_tensors: int, metadata: Mapping[str, Any]) -> dict[str, GgufTensor]:
+    """The tensors by name, each one's place held against the file's size."""
     from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
-    places = []
-    elements = 0
+    places, tensors = [], {}
     for _ in range(num_tensors):
         name = reader.string()
         (num_dimensions,) = reader.values("I")
         if num_dimensions > MAX_DIMENSIONS:
             raise _DamageError(f"tensor {name} has {num_dimensions} dimensions")
         shape = reader.values("Q", num_dimensions)
-        kind, offset = reader.values("I")[0], reader.values("Q")[0]
-        block, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
-        elements += prod(shape)
+        kind, offset = GGMLQuantizationType(reader.values("I")[0]), reader.values("Q")[0]
+        block, block_bytes = GGML_QUANT_SIZES[kind]
+        tensors[name] = GgufTensor(kind.name, prod(shape))
         places.append((offset + prod(shape) // block * block_bytes, name))
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or alignment < 1:
@@ -140,7 +161,7 @@ def _read_tensors(reader: _Reader, num_tensors: int, metadata: Mapping[str, Any]
     end, name = max(places, default=(0, ""))
     if start + end > reader.size:
         raise _DamageError(f"tensor {name} ends at byte {start + end}, the file at {reader.size}")
-    return elements
+    return tensors
 
 
 def _to_config(metadata: Mapping[str, Any]) -> dict[str, Any]:

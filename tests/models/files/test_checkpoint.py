@@ -41,3 +41,11 @@ def test_json_that_is_no_object_is_named(tmp_path, text, said):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(ModelLoadError, match=said):
         read_json(tmp_path / "config.json")
+
+
+def test_openvino_model_is_named_as_what_it_is(tiny_model_dir, tmp_path):
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_bytes((tiny_model_dir / name).read_bytes())
+    (tmp_path / "openvino_model.xml").write_text("<net/>")
+    with pytest.raises(ModelLoadError, match="is an OpenVINO model, which the openvino engine answers with"):
+        read_checkpoint(tmp_path)
