@@ -5,7 +5,8 @@ import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 
-from glmcore.chat.engine import Usage
+from glmcore.chat.engine import TokenLogprob, Usage
+from glmcore.core.errors import GlmcoreError
 from glmcore.core.messages import ChatRequest, GenerationParams, Message, StopReason
 from glmcore.core.notes import Note
 
@@ -21,6 +22,7 @@ class FakeStream:
         self._pieces, self._gate, self._end = pieces, gate, end
         self._prompt_tokens, self._given = prompt_tokens, 0
         self.stop_reason: StopReason | None = None
+        self.token_logprobs: list[TokenLogprob] = []
 
     def __iter__(self) -> Iterator[str]:
         for piece in self._pieces:
@@ -55,6 +57,7 @@ class FakeEngine:
     in which an exception breaks the answer off. With a gate every piece waits for `gate.release()`.
     """
 
+    kind = "fake"
     model_name = "fake"
     window = 1000
     notes: tuple[Note, ...] = ()
@@ -65,6 +68,7 @@ class FakeEngine:
         self.default_params = GenerationParams()
         self.requests: list[ChatRequest] = []
         self.is_closed = False
+        self.fault: GlmcoreError | None = None
 
     def submit(self, request: ChatRequest) -> FakeStream:
         self.requests.append(request)
@@ -85,6 +89,9 @@ class FakeEngine:
 
     def num_running(self) -> int:
         return 0
+
+    def trouble(self) -> GlmcoreError | None:
+        return self.fault
 
     def close(self) -> None:
         self.is_closed = True

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from glmcore.core.errors import GlmcoreError
 from glmcore.core.messages import ChatRequest, GenerationParams, Message, StopReason
 from glmcore.core.notes import Note
 
@@ -18,6 +19,15 @@ class Usage:
     prompt_tokens: int
     completion_tokens: int
     turns_left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """How likely a token was, as a natural logarithm, and which others were, before any limits."""
+
+    text: str  # an unfinished character as U+FFFD
+    logprob: float
+    alternatives: tuple[tuple[str, float], ...] = ()  # the likeliest first
 
 
 class TextStream(Protocol):
@@ -37,6 +47,10 @@ class TextStream(Protocol):
     @property
     def usage(self) -> Usage: ...
 
+    @property
+    def token_logprobs(self) -> Sequence[TokenLogprob]:
+        """Of the tokens so far; empty unless the request asked for them. Only ever appended to."""
+
     def requests_ahead(self) -> int:
         """How many earlier requests are served first; 0 when it is this one's turn."""
 
@@ -47,6 +61,7 @@ class TextStream(Protocol):
 class ChatEngine(Protocol):
     """A model ready to answer."""
 
+    kind: str  # which of the engines this is: "transformers", "openvino", "remote"
     model_name: str
     window: int  # tokens of prompt and answer together
     default_params: GenerationParams
@@ -57,7 +72,8 @@ class ChatEngine(Protocol):
         """Queue a request; an assistant message at the end of it is continued.
 
         Raises:
-            DataError: the question alone does not fit the window.
+            ConfigError: a parameter that this engine cannot honour; `values["param"]` names it.
+            DataError: the question alone does not fit the window, or not all where nothing may be left out.
             EngineError: the engine cannot take requests now.
         """
 
@@ -66,6 +82,9 @@ class ChatEngine(Protocol):
 
     def num_running(self) -> int:
         """Requests that run or wait."""
+
+    def trouble(self) -> GlmcoreError | None:
+        """Why a request could not be answered just now; None where one can."""
 
     def close(self) -> None:
         """End all requests and give the memory back."""

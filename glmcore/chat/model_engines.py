@@ -7,13 +7,21 @@ from collections.abc import Callable
 from glmcore.chat.engine import ChatEngine
 from glmcore.core.errors import EngineError, GlmcoreError
 from glmcore.core.settings import Settings
+from glmcore.models import ModelEntry, Progress
 
 log = logging.getLogger(__name__)
 
 MOST_ADAPTERS = 4  # kept per model; each holds threads, and a cache of its own where it can be batched
 
+# Builds a model's engine, of the kind that `settings.engine` names: (entry, settings, progress) -> engine.
+EngineBuilder = Callable[[ModelEntry, Settings, Progress], ChatEngine]
 # Builds an adapter's engine: (the model's own engine, the adapter's name, settings) -> engine.
 AdapterEngineBuilder = Callable[[ChatEngine, str, Settings], ChatEngine]
+
+
+def unexpected_fault(name: str, fault: Exception) -> EngineError:
+    """For who waits for what a fault of ours keeps from being loaded."""
+    return EngineError("{name} could not be loaded ({fault}); see the server's log.", name=name, fault=fault)
 
 
 class ModelEngines:
@@ -69,9 +77,7 @@ class ModelEngines:
             raise
         except Exception as fault:
             log.exception("attaching %s failed", adapter)
-            raise EngineError(
-                "{name} could not be loaded ({fault}); see the server's log.", name=adapter, fault=fault
-            ) from fault
+            raise unexpected_fault(adapter, fault) from fault
 
     def _add(self, adapter: str, engine: ChatEngine) -> ChatEngine:
         with self._lock:
@@ -94,15 +100,3 @@ class ModelEngines:
     def _all_adapted(self) -> list[ChatEngine]:
         with self._lock:
             return list(self._adapted.values())
-
-
-def build_adapter_engine(base: ChatEngine, adapter: str, settings: Settings) -> ChatEngine:
-    """Put the transformers engine on a second module tree over the weights of one that runs."""
-    from glmcore.chat.transformers_engine import TransformersEngine
-
-    assert isinstance(base, TransformersEngine)
-    return TransformersEngine(
-        base.loaded.with_adapter(adapter, settings),
-        kv_cache_gib=settings.kv_cache_gib,
-        max_batch_tokens=settings.max_batch_tokens,
-    )

@@ -1,8 +1,10 @@
-"""Temperature, top-k and top-p of many requests at once, in one pass over the likely tokens.
+"""How the next token is chosen, and how likely each was before that.
 
+Temperature, top-k and top-p of many requests are applied at once, in one pass over the likely tokens:
 transformers' own per-request processors sort the whole vocabulary twice in every step, which on a
 CPU costs a fifth of a small model's step (docs/decisions.md). Only the `top_k` best candidates of a
-row can ever be chosen, so this one takes those first and looks at nothing else.
+row can ever be chosen, so this one takes those first and looks at nothing else. It also draws among them,
+as drawing from the whole vocabulary costs nearly as much again.
 
 Shapes: N requests in the step, V vocabulary, C candidates.
 """
@@ -10,9 +12,11 @@ Shapes: N requests in the step, V vocabulary, C candidates.
 from typing import ClassVar, TypedDict
 
 import torch
+from transformers import LogitsProcessor
 from transformers.generation.continuous_batching.cb_logits_processors import ContinuousBatchingLogitsProcessor
 from transformers.generation.continuous_batching.requests import FutureRequestState
 
+from glmcore.chat.token_stream import TokenScore
 from glmcore.core.messages import GenerationParams
 
 TOP_K_OFF = 2**31 - 1
@@ -45,8 +49,10 @@ class CandidateSampling(ContinuousBatchingLogitsProcessor):
     supported_kwargs: ClassVar[dict[str, type]] = {"temperature": float, "top_k": int, "top_p": float}
     ignored_kwargs: tuple[str, ...] = ()
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
         self._wanted: list[Limits] = []
+        self._generator = torch.Generator(device)
+        self._generator.seed()
 
     def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
         int32_tensor.zero_()
@@ -57,31 +63,80 @@ class CandidateSampling(ContinuousBatchingLogitsProcessor):
         return torch.zeros(len(self._wanted), dtype=torch.int32)
 
     def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
-        """Put -inf where a token must not be chosen.
+        """Choose a token for each request of the step and leave only that one.
 
-        There is a row for each request of the step. The last rows may be for prompts that are only read so
-        far: nothing is asked for them, and what is drawn there is thrown away.
+        The last rows may be for prompts that are only read so far: nothing is asked for them, and what is
+        taken there is thrown away.
         """
-        num_asked = len(self._wanted)
-        scores[:num_asked] = restrict_to_candidates(scores[:num_asked], self._wanted)
+        if num_asked := len(self._wanted):
+            keep_only(scores[:num_asked], choose(scores[:num_asked], self._wanted, self._generator))
         return scores
 
 
-def restrict_to_candidates(scores_NV: torch.Tensor, wanted_N: list[Limits]) -> torch.Tensor:
+class SeededChoice(LogitsProcessor):
+    """Samples with a generator of its own and leaves only the chosen token.
+
+    torch's global generator is shared with every other running answer, so a seed set there would
+    not make an answer repeatable.
+    """
+
+    def __init__(self, params: GenerationParams, device: torch.device) -> None:
+        self._limits = limits_of(params)
+        self._generator = torch.Generator(device)
+        if params.seed is None:
+            self._generator.seed()
+        else:
+            self._generator.manual_seed(params.seed)
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        """scores (1, V) -> 0 at the chosen token, -inf elsewhere."""
+        return keep_only(scores, choose(scores.float(), [self._limits], self._generator))
+
+
+class RawScores(LogitsProcessor):
+    """Keeps how likely every token was in the last step, before anything limits the choice."""
+
+    def __init__(self, num_alternatives: int) -> None:
+        self._num_alternatives = num_alternatives
+        self._logprobs_V = torch.empty(0)
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        self._logprobs_V = scores[0].float().log_softmax(dim=-1)
+        return scores
+
+    def of(self, token_id: int) -> TokenScore:
+        best = self._logprobs_V.topk(min(self._num_alternatives, len(self._logprobs_V)))
+        alternatives = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return TokenScore(self._logprobs_V[token_id].item(), tuple(alternatives))
+
+
+def keep_only(scores_NV: torch.Tensor, chosen_N1: torch.Tensor) -> torch.Tensor:
+    """Change the scores to 0 at the chosen tokens and -inf elsewhere."""
+    return scores_NV.fill_(-torch.inf).scatter_(-1, chosen_N1, 0.0)
+
+
+def choose(scores_NV: torch.Tensor, wanted_N: list[Limits], generator: torch.Generator) -> torch.Tensor:
+    """Draw a token for each row of logits; gives their ids (N, 1)."""
+    if all(limits["top_k"] == 1 for limits in wanted_N):
+        return scores_NV.argmax(dim=-1, keepdim=True)
+    logits_NC, token_ids_NC = candidates(scores_NV, wanted_N)
+    drawn_N1 = torch.multinomial(logits_NC.softmax(dim=-1), 1, generator=generator)
+    return token_ids_NC.gather(-1, drawn_N1)
+
+
+def candidates(scores_NV: torch.Tensor, wanted_N: list[Limits]) -> tuple[torch.Tensor, torch.Tensor]:
     """Apply temperature, then top-k, then top-p to logits.
 
     The tokens kept are the smallest set of the `top_k` most likely ones whose probability reaches
     `top_p` (Holtzman et al. 2019, arXiv:1904.09751), always at least one.
 
     Returns:
-        Logits (N, V), -inf where a token must not be chosen.
+        Logits (N, C), -inf where a token must not be chosen, and the ids of their tokens (N, C).
     """
-    if not wanted_N:
-        return scores_NV
     device, vocabulary = scores_NV.device, scores_NV.size(-1)
     temperatures_N1 = torch.tensor([[limits["temperature"]] for limits in wanted_N], device=device)
     if all(limits["top_k"] >= vocabulary and limits["top_p"] >= 1 for limits in wanted_N):
-        return scores_NV / temperatures_N1
+        return scores_NV / temperatures_N1, torch.arange(vocabulary, device=device).expand_as(scores_NV)
     num_candidates = min(max(limits["top_k"] for limits in wanted_N), vocabulary)
     top_ks_N1 = torch.tensor([[limits["top_k"]] for limits in wanted_N], device=device)
     # Rounding may let a sum of probabilities reach 1 before its last term.
@@ -95,4 +150,4 @@ def restrict_to_candidates(scores_NV: torch.Tensor, wanted_N: list[Limits]) -> t
     probabilities_NC = logits_NC.softmax(dim=-1)
     mass_before_NC = probabilities_NC.cumsum(dim=-1) - probabilities_NC
     logits_NC.masked_fill_((mass_before_NC >= top_ps_N1) & (rank_C > 0), -torch.inf)
-    return torch.full_like(scores_NV, -torch.inf).scatter_(-1, token_ids_NC, logits_NC)
+    return logits_NC, token_ids_NC

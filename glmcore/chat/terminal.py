@@ -12,6 +12,7 @@ from typing import TextIO
 
 from glmcore.chat.answers import AnswerRegistry
 from glmcore.chat.engine import ChatEngine
+from glmcore.chat.running_answer import Unstored
 from glmcore.core.errors import GlmcoreError
 from glmcore.core.i18n import translate, translate_error, translate_plural
 from glmcore.core.messages import AnswerFacts, ChatRequest, GenerationParams, Message, StopReason
@@ -24,21 +25,13 @@ CLEAR_SCREEN = "\x1b[H\x1b[2J\x1b[3J"  # cursor to the top, screen, what was scr
 CONTROL_CHARACTERS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\n"), ord("\t")})
 
 
-class _Unstored:
-    """The sink of answers that are only shown."""
-
-    def save_text(self, text: str) -> None: ...
-
-    def finish(self, text: str, facts: AnswerFacts) -> None: ...
-
-
 def stream_answer(
     engine: ChatEngine, request: ChatRequest, show: Callable[[str], None]
 ) -> tuple[str, AnswerFacts]:
     """Answer a request, showing its text as it comes; Ctrl+C ends the answer and keeps the part."""
     registry = AnswerRegistry(lambda request, cancelled: engine, max_running=1)
     with _remembered_ctrl_c() as was_pressed:
-        answer = registry.start("terminal", request, _Unstored())
+        answer = registry.start("terminal", request, Unstored())
         num_shown = 0
         try:
             while True:

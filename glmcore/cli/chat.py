@@ -11,14 +11,16 @@ from functools import partial
 from typing import Any
 
 from glmcore.chat.engine import ChatEngine
+from glmcore.chat.engine_choice import choose_engine
 from glmcore.chat.model_host import ModelHost
+from glmcore.chat.remote import RemoteModels
 from glmcore.chat.terminal import EXIT_INTERRUPTED, TerminalChat, stream_answer, writer_to
 from glmcore.cli.arguments import Commands, add_command, readable
 from glmcore.cli.progress_line import ProgressLine
 from glmcore.core.errors import ConfigError, DataError, GlmcoreError
 from glmcore.core.i18n import mark, translate
 from glmcore.core.messages import PARAM_RANGES, ChatRequest, GenerationParams, Message, StopReason
-from glmcore.core.settings import Settings
+from glmcore.core.settings import ENGINES, Settings
 from glmcore.models.adapters.folders import find_adapter
 from glmcore.models.sources import find_model
 
@@ -40,6 +42,8 @@ def _add_question(chat: argparse.ArgumentParser, language: str) -> None:
     group.add_argument("--model", help=_("a name, a folder or a .gguf file; the setting model by default"))
     adapter_help = _("an adapter to answer with: a name of `models adapters`, or a folder")
     group.add_argument("--adapter", help=adapter_help)
+    engine_help = _("engine to answer with; the setting engine by default")
+    group.add_argument("--engine", choices=ENGINES, help=engine_help)
     text("--system", default="", help=_("system prompt"))
     text("--prompt", help=_("answer this and end; - reads it from standard input"))
     json_help = _("with --prompt: one JSON object with the answer and its facts")
@@ -67,14 +71,16 @@ def run_chat(arguments: argparse.Namespace, settings: Settings, language: str) -
     given = _given_sampling(arguments)
     GenerationParams(**given)  # what is out of range is said before the model is loaded
     model = (arguments.model or settings.model).strip()
-    find_model(model, settings)  # and so is a name that means nothing
-    if arguments.adapter is not None:
+    remote = RemoteModels(settings).find(model)
+    entry = remote or find_model(model, settings)  # and so is a name that means nothing
+    choose_engine(entry, settings, arguments.engine)
+    if remote is None and arguments.adapter is not None:
         find_adapter(arguments.adapter, settings)
     question = _read_question(arguments)
     _quiet_libraries()
     host = ModelHost(settings)
     try:
-        engine = _load(host, model, arguments.adapter, language)
+        engine = _load(host, model, arguments.adapter, arguments.engine, language)
         params = replace(engine.default_params, **given)
         if question is not None:
             return _answer_once(engine, params, arguments.system, question, as_json=arguments.json)
@@ -114,15 +120,15 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
-def _load(host: ModelHost, name: str, adapter: str | None, language: str) -> ChatEngine:
+def _load(host: ModelHost, name: str, adapter: str | None, kind: str | None, language: str) -> ChatEngine:
     """The engine of a model; how far loading is goes to stderr."""
     line = ProgressLine(sys.stderr)
     try:
-        host.start_loading(name)
-        while (state := host.state(name)) is not None and not state.is_ready and state.error is None:
+        host.start_loading(name, kind)
+        while (state := host.state(name, kind)) is not None and not state.is_ready and state.error is None:
             line.show(translate(state.stage or STARTING, language), state.fraction)
             time.sleep(LOOK_EVERY_SECONDS)
-        return host.engine(name, adapter=adapter)
+        return host.engine(name, adapter=adapter, engine=kind)
     finally:
         line.clear()
 
@@ -138,6 +144,7 @@ def _answer_once(
         answer = {
             "text": text,
             "model": facts.model,
+            "engine": facts.engine,
             "prompt_tokens": facts.prompt_tokens,
             "completion_tokens": facts.completion_tokens,
             "stop_reason": facts.stop_reason,

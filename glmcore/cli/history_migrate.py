@@ -32,16 +32,23 @@ def add_migrate(actions: Commands, language: str) -> None:
 def run_migrate(arguments: argparse.Namespace, settings: Settings, language: str) -> int:
     from glmcore.history.copying import Part, copy_database
     from glmcore.jobs import schema
+    from glmcore.keys import schema as keys_schema
 
     # Who looks after jobs at the moment is not carried over: they sign in again.
     tables = [table for table in schema.metadata.sorted_tables if table is not schema.runners]
     jobs = Part(ledger=schema.LEDGER, steps=schema.MIGRATIONS, tables=tables, check=_check_nobody_works)
+    # Without its keys the copy would let everybody on its machine in.
+    keys = Part(
+        ledger=keys_schema.LEDGER,
+        steps=keys_schema.MIGRATIONS,
+        tables=keys_schema.metadata.sorted_tables,
+    )
     source = arguments.source or settings.resolved_database_url
     with shown_progress(language) as progress:
         counts = copy_database(
             source,
             arguments.to,
-            [jobs],
+            [jobs, keys],
             lambda done, total: (
                 progress(mark("copying"), done / total)
                 if done < total

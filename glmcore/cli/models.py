@@ -1,16 +1,18 @@
 """`models`: which models and adapters there are, where a model would go, and converting an old one."""
 
 import argparse
+import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from glmcore.chat.remote import RemoteModels
 from glmcore.cli.arguments import Commands, add_command
 from glmcore.cli.plan import add_plan
 from glmcore.cli.progress_line import shown_progress
 from glmcore.cli.table import NOTHING, format_table
 from glmcore.core.errors import ModelLoadError
-from glmcore.core.i18n import translate
+from glmcore.core.i18n import translate, translate_error
 from glmcore.core.settings import Settings
 from glmcore.models.adapters.folders import list_adapters
 from glmcore.models.catalog import find_family
@@ -39,11 +41,15 @@ def add_models(commands: Commands, language: str) -> None:
 def run_list(arguments: argparse.Namespace, settings: Settings, language: str) -> int:
     _ = partial(translate, language=language)
     rows = []
-    for entry in list_models(settings):
+    remote = RemoteModels(settings)
+    remote.look()
+    for entry in [*list_models(settings), *remote.entries()]:
         size = f"{entry.bytes / 1e6:,.0f} MB" if entry.bytes else NOTHING
         state = _("ready") if entry.is_ready else _("not fetched yet")
         rows.append((entry.name, entry.kind, _family_title(entry), size, state))
     print(format_table(rows, right=(3,)))
+    for fault in remote.faults():
+        print(translate_error(fault, language), file=sys.stderr)
     return 0
 
 

@@ -9,8 +9,10 @@ from glmcore.cli.curves import add_curves
 from glmcore.cli.doctor import run_doctor
 from glmcore.cli.history import add_history
 from glmcore.cli.jobs import add_jobs
+from glmcore.cli.keys import add_keys
 from glmcore.cli.models import add_models
 from glmcore.cli.predict import add_predict
+from glmcore.cli.serve import add_serve
 from glmcore.cli.train import add_train
 from glmcore.core.i18n import translate
 
@@ -29,4 +31,6 @@ def build_parser(language: str) -> argparse.ArgumentParser:
     add_curves(commands, language)
     add_jobs(commands, language)
     add_history(commands, language)
+    add_keys(commands, language)
+    add_serve(commands, language)
     return parser

@@ -59,6 +59,23 @@ class EngineError(GlmcoreError, RuntimeError):
     """The engine cannot take or finish a request."""
 
 
+class BusyError(EngineError):
+    """As much runs as may run; `values["seconds"]` is how soon asking again is sensible."""
+
+
+class UnknownCallerError(GlmcoreError, PermissionError):
+    """Who asks is not known, and must be."""
+
+    # PermissionError would print its arguments.
+    __str__ = GlmcoreError.__str__
+
+
+class RefusedError(GlmcoreError, PermissionError):
+    """Who asks is known and may not."""
+
+    __str__ = GlmcoreError.__str__
+
+
 class JobError(GlmcoreError, RuntimeError):
     """A training or prediction run cannot start or go on."""
 

@@ -89,13 +89,17 @@ class GenerationParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """A conversation to be answered by a model."""
+    """A conversation to be answered by a model, or a text to be gone on with."""
 
     messages: tuple[Message, ...]
     params: GenerationParams
     model: str
     adapter: str | None = None
     user: str = LOCAL_USER
+    plain_text: str | None = None  # gone on with as it is, without a prompt form; `messages` are empty then
+    may_leave_out: bool = True  # whether the oldest turns may go where not all fit the window
+    logprobs: int | None = None  # so many alternatives are told for each token; 0 tells the token's own
+    engine: str | None = None  # which engine is to answer, one of ENGINES; None leaves it to the settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,7 @@ class AnswerFacts:
     turns_left_out: int = 0
     adapter: str | None = None
     error: dict[str, Any] | None = None  # what GlmcoreError.to_dict gives
+    engine: str = ""  # which engine answered; empty where it was not told
 
     @property
     def tokens_per_second(self) -> float | None:

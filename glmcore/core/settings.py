@@ -18,6 +18,7 @@ ENV_PREFIX = "GLMCORE_"
 CONFIG_FILE_ENV = "GLMCORE_CONFIG"
 DEFAULT_CONFIG_FILE = "glmcore.toml"
 EMBEDDED_MODEL = "SmolLM2-135M-Instruct"
+ENGINES = ("transformers", "openvino")  # those on this machine
 
 
 def _setting(default: Any, help_text: str, choices: tuple[str, ...] = ()) -> Any:
@@ -50,6 +51,25 @@ class Settings:
     )
     device: str = _setting("auto", "where the model computes", ("auto", "cpu", "cuda", "mps"))
     dtype: str = _setting("auto", "number format of the weights", ("auto", "float32", "bfloat16", "float16"))
+    engine: str = _setting(
+        "auto",
+        "engine for the models of this machine; auto takes openvino where there is no GPU and it can",
+        ("auto", *ENGINES),
+    )
+    cpu_threads: int = _setting(
+        0, "threads that the openvino engine computes with; by default all that this process may use"
+    )
+    kv_cache_precision: str = _setting(
+        "auto", "number format of the openvino engine's key/value cache", ("auto", "u8", "f16", "f32")
+    )
+    exact_batches: bool = _setting(
+        False,
+        "whether the openvino engine answers in a batch, token for token, as it does alone; takes more time",
+    )
+    prompt_lookup: bool = _setting(
+        False,
+        "whether the openvino engine guesses words from the prompt; helps where answers repeat it, else not",
+    )
     quantize: str = _setting(
         "off",
         "bits for the weights of ChatGLM and GLM-4-9B models that are stored in full",
@@ -61,7 +81,7 @@ class Settings:
     max_batch_tokens: int = _setting(
         512, "tokens computed in one step of the engine, over all running answers"
     )
-    max_running_answers: int = _setting(16, "answers that may run or wait at once; more are refused")
+    max_running_answers: int = _setting(64, "answers that may run or wait at once; more are refused")
     allow_hub: bool = _setting(
         True, "whether a model that is not here may be fetched from the model hub by name"
     )
@@ -76,6 +96,23 @@ class Settings:
     )
     trash_days: float = _setting(
         30.0, "days that a deleted conversation can be brought back before it is removed; 0 keeps all"
+    )
+    max_request_mib: float = _setting(
+        8.0, "size of an HTTP request to the API, in MiB; larger ones are refused"
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        (), "addresses of web pages that may call the API from a browser; separated by commas"
+    )
+    drain_seconds: float = _setting(
+        20.0, "seconds that a server which was asked to end lets running answers finish"
+    )
+    log_format: str = _setting("text", "form of the server's log", ("text", "json"))
+    log_prompts: bool = _setting(False, "whether the log of requests holds what was asked and answered")
+    endpoints: tuple[str, ...] = _setting(
+        (), "OpenAI-compatible servers whose models are offered too: NAME=URL, separated by commas"
+    )
+    endpoint_timeout_seconds: float = _setting(
+        60.0, "seconds that such a server may be silent before its answer counts as failed"
     )
     language: str = _setting("auto", "language of pages and terminal", ("auto", "en", "zh"))
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
@@ -169,6 +206,7 @@ def _parse(entry: Any, value: Any, place: str) -> Any:
         int: lambda v: _whole(v),
         bool: _truth,
         tuple[Path, ...]: _paths,
+        tuple[str, ...]: _texts,
     }
     try:
         parsed = readers[entry.type](value)
@@ -236,3 +274,10 @@ def _paths(value: Any) -> tuple[Path, ...]:
     if not isinstance(parts, (list, tuple)):
         raise ValueError(mark("a list of folders"))
     return tuple(Path(_text(part)).expanduser() for part in parts if part)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        raise ValueError(mark("a list of texts"))
+    return tuple(_text(part).strip() for part in parts if _text(part).strip())

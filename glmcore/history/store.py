@@ -8,7 +8,7 @@ from glmcore.history.presets import PresetStore
 from glmcore.history.search.find import SearchStore
 from glmcore.history.tags import TagStore
 from glmcore.history.usage import UsageStore
-from glmcore.storage import Database, migrate
+from glmcore.storage import Database, migrate, open_database
 
 
 class HistoryStore:
@@ -35,13 +35,7 @@ def open_history(url: str) -> HistoryStore:
         ConfigError: the URL names no database that this program can open.
         StorageError: the database cannot be read or written, is damaged, or was made by a newer version.
     """
-    database = Database(url)
-    try:
-        migrate(database, MIGRATIONS, LEDGER)
-    except BaseException:
-        database.close()
-        raise
-    return HistoryStore(database)
+    return HistoryStore(open_database(url, MIGRATIONS, LEDGER))
 
 
 def open_temporary() -> HistoryStore:

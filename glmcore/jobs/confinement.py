@@ -27,7 +27,7 @@ def outside_problems(config: JobConfig, settings: Settings) -> list[ConfigError]
         except DataError as fault:
             problems.append(ConfigError("{place}: {fault}", place=Place("", name), fault=fault))
     models = (settings.home, *settings.model_roots)
-    base = Path(config.model.base_model).expanduser()
+    base = Path(os.path.expanduser(config.model.base_model))
     named = {
         "base_model": (base if _is_path(base) else None, models),
         "adapter_path": (config.model.adapter_path, models),

@@ -41,7 +41,7 @@ class _Place:
 
     def read(self) -> tuple[bytes, bool]:
         """What was appended, at most READ_BYTES of it, and whether it begins anew."""
-        with suppress(OSError), open(self.path, "rb", buffering=0, opener=_open_at_once) as file:
+        with suppress(OSError), open(self.path, "rb", buffering=0, opener=open_at_once) as file:
             facts = os.fstat(file.fileno())
             if stat.S_ISREG(facts.st_mode):
                 return self._read_on(file, facts)
@@ -70,8 +70,8 @@ class _Place:
         self.inode, self.offset, self.known = inode, offset, b""
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a pipe in the log's place would hold the reader up
+def open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe in the file's place would hold the reader up
 
 
 @dataclass(slots=True)
@@ -100,10 +100,10 @@ class LogTail:
         *whole, half = data.rsplit(b"\n", LINES + 1)
         if whole:
             whole[0] = self._half + whole[0] if len(whole) <= LINES else b""
-            self._lines.extend(_clean(line) for line in whole)
+            self._lines.extend(shown_line(line) for line in whole)
             self._half = b""
         self._half = _bounded(self._half + half)
-        return [*self._lines, *([_clean(self._half)] if self._half else [])][-LINES:]
+        return [*self._lines, *([shown_line(self._half)] if self._half else [])][-LINES:]
 
 
 def last_lines(path: Path, count: int) -> list[str]:
@@ -121,11 +121,11 @@ def follow(path: Path, stop: Callable[[], bool]) -> Iterator[str]:
         is_stopped = stop()  # first: what was written until then is read below
         data, is_anew = place.read()
         if half and (is_anew or (is_stopped and not data)):
-            yield _clean(half)
+            yield shown_line(half)
             half = b""
         *whole, rest = data.split(b"\n")
         for line in whole:
-            yield _clean(half + line)
+            yield shown_line(half + line)
             half = b""
         half = _bounded(half + rest)
         if data:
@@ -146,7 +146,7 @@ def _shown(line: bytes) -> bytes:
     return line.rstrip(b"\r").rpartition(b"\r")[2]
 
 
-def _clean(line: bytes) -> str:
+def shown_line(line: bytes) -> str:
     text = _shown(line)[:_LINE_BYTES].decode("utf-8", "replace")
     text = _CONTROLS.sub("\ufffd", _ESCAPES.sub("", text))
     return text if len(text) <= LINE_CHARACTERS else text[: LINE_CHARACTERS - 1] + "…"

@@ -18,7 +18,7 @@ from glmcore.jobs.processes import ProcessId
 from glmcore.jobs.rows import job_of, to_json
 from glmcore.jobs.runner_book import RunnerBook, RunnerSeen
 from glmcore.jobs.schema import LEDGER, MIGRATIONS, jobs, slots
-from glmcore.storage import Database, migrate
+from glmcore.storage import Database, open_database
 
 # Of the queued jobs in order and the live ones of a machine: which comes next, on which devices.
 Picker = Callable[[Sequence[Job], Sequence[Job]], tuple[Job, tuple[str, ...]] | None]
@@ -29,13 +29,7 @@ _STRENGTH = list(StopWish)
 
 def open_queue(url: str) -> "JobQueue":
     """The queue in a database, made or migrated as needed. Raises as `history.open_history`."""
-    database = Database(url)
-    try:
-        migrate(database, MIGRATIONS, LEDGER)
-    except BaseException:
-        database.close()
-        raise
-    return JobQueue(database)
+    return JobQueue(open_database(url, MIGRATIONS, LEDGER))
 
 
 class JobQueue(JobTable):

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glmcore.core.endpoints import read_endpoints, split_name
 from glmcore.core.errors import GlmcoreError
 from glmcore.core.i18n import mark
 from glmcore.core.settings import Settings, setting_fields
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 OLDEST_PYTHON = (3, 11)
-PACKAGES = ("torch", "transformers", "accelerate", "streamlit", "sqlalchemy", "psycopg", "tokenizers", "gguf")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "openvino-genai",
+    "streamlit",
+    "sqlalchemy",
+    "psycopg",
+    "tokenizers",
+    "gguf",
+)
 CONNECT_SECONDS = 5
 
 
@@ -169,7 +180,8 @@ def _models(settings: Settings) -> Iterator[Finding]:
         text = mark("{name}: ready") if entry.is_ready else mark("{name}: not fetched yet")
         yield Finding(topic, text, {"name": entry.name})
     try:
-        find_model(settings.model, settings)
+        if split_name(settings.model, read_endpoints(settings)) is None:
+            find_model(settings.model, settings)
     except GlmcoreError as fault:
         yield Finding(topic, fault.template, fault.values, is_problem=True)
 

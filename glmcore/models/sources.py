@@ -16,9 +16,9 @@ from glmcore.core.i18n import mark
 from glmcore.core.settings import EMBEDDED_MODEL, Settings
 from glmcore.models.adapters.folders import is_adapter
 from glmcore.models.catalog import UNKNOWN_FAMILY, find_family
-from glmcore.models.files.checkpoint import glance_at_json
+from glmcore.models.files.checkpoint import OPENVINO_WEIGHTS, glance_at_json
 
-ModelKind = Literal["folder", "gguf", "embedded", "hub"]
+ModelKind = Literal["folder", "gguf", "embedded", "hub", "remote"]
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 WEIGHT_SUFFIXES = (".safetensors", ".bin")  # in the order of preference
@@ -110,7 +110,10 @@ def _folder_entry(path: Path, name: str, kind: ModelKind) -> ModelEntry:
     config = glance_at_json(path / "config.json")
     family = find_family(config, path)
     title = str(config.get("model_type", "")) if family is UNKNOWN_FAMILY else family.title
-    return ModelEntry(name, path, kind, _weight_bytes(path), is_ready=True, detail=title, family=family.name)
+    size = _weight_bytes(path)
+    if size is None and (size := _openvino_bytes(path)) is not None:
+        title = "OpenVINO"
+    return ModelEntry(name, path, kind, size, is_ready=True, detail=title, family=family.name)
 
 
 def _iter_models(folder: Path, levels: int) -> Iterator[Path]:
@@ -136,12 +139,21 @@ def _iter_models(folder: Path, levels: int) -> Iterator[Path]:
 def _weight_bytes(folder: Path) -> int | None:
     for suffix in WEIGHT_SUFFIXES:
         try:
-            sizes = [path.stat().st_size for path in folder.iterdir() if path.suffix == suffix]
+            files = [path for path in folder.iterdir() if path.suffix == suffix]
+            sizes = [path.stat().st_size for path in files if not path.name.startswith("openvino_")]
         except OSError:
             return None
         if sizes:
             return sum(sizes)
     return None
+
+
+def _openvino_bytes(folder: Path) -> int | None:
+    """Bytes of the weights of an OpenVINO model; None where there is none."""
+    try:
+        return (folder / OPENVINO_WEIGHTS).stat().st_size
+    except OSError:
+        return None
 
 
 def _exists(path: Path) -> bool:

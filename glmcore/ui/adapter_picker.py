@@ -6,19 +6,21 @@ from typing import NoReturn
 
 import streamlit as st
 
+from glmcore.chat.engine_choice import refused_by
 from glmcore.core.errors import GlmcoreError, NotFoundError
 from glmcore.core.settings import Settings
-from glmcore.models import find_model, list_models
+from glmcore.models import list_models
 from glmcore.models.adapters.folders import (
     AdapterEntry,
     adapters_for,
     is_tuned_model,
     list_adapters,
 )
+from glmcore.ui.markdown import plain
 from glmcore.ui.model_panel import MODEL_KEY, OTHER_MODEL_KEY
 from glmcore.ui.services import Services
 from glmcore.ui.session import CHAT_PAGE
-from glmcore.ui.text import _
+from glmcore.ui.text import _, error_text
 
 ADAPTER_KEY = "adapter"
 NONE = ""  # the choice of no adapter
@@ -46,6 +48,22 @@ def pick_adapter(services: Services, model: str, preferred: str | None) -> str |
         persist_state="session",
     )
     return str(st.session_state[ADAPTER_KEY]) or None
+
+
+def show_engine_of_adapter(services: Services, model: str, adapter: str | None, engine: str | None) -> None:
+    """Say, before anybody asks, that the model's engine cannot answer with the adapter."""
+    if adapter is None:
+        return
+    reason = services.models.reason_against_adapter(model, adapter, engine)
+    if reason is None:
+        return
+    if services.models.automatic.is_free(engine):
+        name = plain(short_name(adapter, model))
+        text = _("The transformers engine answers with the adapter {name}.", name=name)
+        st.caption(text, help=error_text(reason))
+    else:
+        refusal = refused_by(reason, short_name(adapter, model))
+        st.warning(error_text(refusal), icon=":material/warning:")
 
 
 def use_in_chat(services: Services, base_model: str, checkpoint: Path) -> NoReturn:
@@ -94,10 +112,12 @@ def listed_model(settings: Settings, base_model: str) -> str:
 def fitting_adapters(services: Services, model: str) -> dict[str, AdapterEntry]:
     """The adapters that may fit a model, by name; none where the model has gone, which loading says."""
     try:
-        family = find_model(model, services.settings).family
+        entry = services.models.find(model)
     except GlmcoreError:
         return {}
-    return {entry.name: entry for entry in adapters_for(model, family, services.settings)}
+    if entry.kind == "remote":  # what is tuned over there is a model of its own
+        return {}
+    return {entry.name: entry for entry in adapters_for(model, entry.family, services.settings)}
 
 
 def adapter_label(name: str, model: str, fitting: dict[str, AdapterEntry]) -> str:

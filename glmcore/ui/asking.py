@@ -5,34 +5,23 @@ Each stores first, then starts the answer.
 
 from dataclasses import dataclass
 
-from glmcore.chat.answers import RunningAnswer
+from glmcore.chat.running_answer import RunningAnswer
 from glmcore.core.errors import ConflictError, EngineError, GlmcoreError
 from glmcore.core.messages import AnswerFacts, ChatRequest, GenerationParams, Message, StopReason
 from glmcore.history import Conversation, HistoryStore, StoredMessage
+from glmcore.server.stored_answer import StoredAnswer
 from glmcore.ui.services import Services
 
 
 @dataclass(frozen=True)
 class AnswerOptions:
-    """With what an answer is to be made: the model, what stands in the sidebar, the adapter."""
+    """With what an answer is to be made: the model, what stands in the sidebar, the adapter, the engine."""
 
     model: str
     params: GenerationParams
     system_prompt: str
     adapter: str | None = None
-
-
-class StoredAnswer:
-    """An `AnswerSink` that keeps an answer in the history."""
-
-    def __init__(self, history: HistoryStore, owner: str, message_id: str) -> None:
-        self._messages, self._owner, self._message_id = history.messages, owner, message_id
-
-    def save_text(self, text: str) -> None:
-        self._messages.save_text(self._owner, self._message_id, text)
-
-    def finish(self, text: str, facts: AnswerFacts) -> None:
-        self._messages.finish_answer(self._owner, self._message_id, text, facts)
+    engine: str | None = None  # None: the automatic one
 
 
 def store_question(
@@ -131,6 +120,7 @@ def _start(
         model=options.model,
         adapter=options.adapter,
         user=owner,
+        engine=options.engine,
     )
     stored = history.messages.start_answer(owner, conversation.id, parent.id, content=text)
     sink = StoredAnswer(history, owner, stored.id)

@@ -4,18 +4,20 @@ from dataclasses import replace
 
 import streamlit as st
 
-from glmcore.chat.answers import RunningAnswer
+from glmcore.chat.engine import ChatEngine
+from glmcore.chat.running_answer import RunningAnswer
 from glmcore.core.errors import ConflictError, GlmcoreError, NotFoundError
 from glmcore.core.messages import AnswerFacts, GenerationParams
 from glmcore.history import Conversation
 from glmcore.models import list_models, stored_params
-from glmcore.ui.adapter_picker import ADAPTER_KEY, NONE, pick_adapter
+from glmcore.ui.adapter_picker import ADAPTER_KEY, NONE, pick_adapter, show_engine_of_adapter
 from glmcore.ui.asking import AnswerOptions, answer, store_question
 from glmcore.ui.chat.place import enter, found_id, open_id, shown_temporary
 from glmcore.ui.chat.temporary import show_badge
 from glmcore.ui.chat.usable import Usable, show_gone, usable
 from glmcore.ui.chat.view import View, read_view, show_way_to_end
 from glmcore.ui.conversation_list import show_conversations
+from glmcore.ui.engine_picker import pick_engine
 from glmcore.ui.model_panel import MODEL_KEY, pick_model, show_load_state
 from glmcore.ui.parameters import are_untouched, is_prompt_untouched, put_params, show_parameters
 from glmcore.ui.services import Services, services
@@ -43,13 +45,13 @@ def show() -> None:
     _restore_parameters(conversation, last)
     is_answering = running is not None
     show_badge(stored, is_answering=is_answering)
-    model, adapter = _show_header(shared, last, view)
+    model, adapter, engine = _show_header(shared, last, view)
     opened = conversation if temporary is None else None
     params, system_prompt = _show_sidebar(stored, opened, model, is_answering=is_answering)
-    options = AnswerOptions(model, params, system_prompt, adapter)
+    options = AnswerOptions(model, params, system_prompt, adapter, engine)
     with st.container():  # the same place in every run, or the rest of the page would be drawn beside itself
         if running is None:
-            show_load_state(shared, model)
+            show_load_state(shared, model, engine)
         else:
             st.empty()  # the answer that waits for the model shows it
     _show_bottom(shared, conversation, view, running)
@@ -144,23 +146,24 @@ def _restore_parameters(conversation: Conversation | None, last: Usable) -> None
         st.session_state[DEFAULTS_KEY] = None  # the model's own follow
 
 
-def _show_header(shared: Services, last: Usable, view: View) -> tuple[str, str | None]:
-    """Pickers and notes; gives the chosen model and adapter."""
-    with st.container(horizontal=True, vertical_alignment="center"):
+def _show_header(shared: Services, last: Usable, view: View) -> tuple[str, str | None, str | None]:
+    """Pickers and notes; gives the chosen model, adapter and engine."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         with st.container(width=PICKER_WIDTH):
             model = pick_model(shared, last.model)
             adapter = pick_adapter(shared, model, last.adapter if last.model == model else None)
-        _show_context_meter(shared, model, view)
-    engine = shared.models.ready_engine(model)
+        kind = pick_engine(shared, model)
+        engine = shared.models.ready_engine(model, kind)
+        _show_context_meter(engine, view)
     for note in engine.notes if engine else ():
         st.caption(_(note.template, **note.values))
+    show_engine_of_adapter(shared, model, adapter, kind)
     show_gone(last, model, adapter)
-    return model, adapter
+    return model, adapter, kind
 
 
-def _show_context_meter(shared: Services, model: str, view: View) -> None:
+def _show_context_meter(engine: ChatEngine | None, view: View) -> None:
     """How much of the model's window the conversation fills, by the last answer's own count."""
-    engine = shared.models.ready_engine(model)
     facts = _last_facts(view)
     if engine is None or facts is None or not facts.prompt_tokens:
         return

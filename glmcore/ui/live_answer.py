@@ -11,8 +11,8 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from glmcore.chat.answers import RunningAnswer, Snapshot
-from glmcore.chat.model_host import LoadState
+from glmcore.chat.residents import LoadState
+from glmcore.chat.running_answer import RunningAnswer, Snapshot
 from glmcore.ui.markdown import finished_length, to_markdown
 from glmcore.ui.text import _, plural
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import streamlit as st
 
-from glmcore.chat.model_host import LoadState
+from glmcore.chat.residents import LoadState
 from glmcore.core.errors import GlmcoreError
-from glmcore.models import ModelEntry, find_model, list_models
+from glmcore.models import ModelEntry
+from glmcore.ui.engine_picker import chosen_engine
 from glmcore.ui.markdown import plain
 from glmcore.ui.plan_view import show_plan
 from glmcore.ui.services import Services
@@ -19,7 +20,7 @@ REFRESH_SECONDS = 0.5
 
 def pick_model(services: Services, preferred: str | None) -> str:
     """The model picker. `preferred` is the open conversation's model; offered even when it has gone."""
-    names = [entry.name for entry in list_models(services.settings)]
+    names = [entry.name for entry in services.models.entries()]
     for extra in (services.settings.model, preferred, st.session_state.get(OTHER_MODEL_KEY)):
         if extra and extra not in names:
             names.append(extra)
@@ -34,27 +35,29 @@ def pick_model(services: Services, preferred: str | None) -> str:
         on_change=_load_picked,
         args=(services,),
     )
+    _follow_first_lists(services)
     return str(st.session_state[MODEL_KEY])
 
 
 def _load_picked(services: Services) -> None:
-    services.models.start_loading(st.session_state[MODEL_KEY])
+    model = st.session_state[MODEL_KEY]
+    services.models.start_loading(model, chosen_engine(services, model))
 
 
-def show_load_state(services: Services, name: str) -> None:
+def show_load_state(services: Services, name: str, engine: str | None = None) -> None:
     """How far the model is; redraws itself while it loads and reruns the page when it is ready."""
-    state = services.models.state(name)
+    state = services.models.state(name, engine)
     if state is None or state.is_ready:
         return
     if state.error is not None:
-        _show_error(services, name, state)
+        _show_error(services, name, engine, state)
         return
-    _follow_loading(services, name)
+    _follow_loading(services, name, engine)
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
-def _follow_loading(services: Services, name: str) -> None:
-    state = services.models.state(name)
+def _follow_loading(services: Services, name: str, engine: str | None) -> None:
+    state = services.models.state(name, engine)
     if state is None or state.is_ready or state.error is not None:
         st.rerun()
     else:
@@ -62,11 +65,11 @@ def _follow_loading(services: Services, name: str) -> None:
         st.progress(state.fraction or 0.0, f"{plain(name)}: {text}")
 
 
-def _show_error(services: Services, name: str, state: LoadState) -> None:
+def _show_error(services: Services, name: str, engine: str | None, state: LoadState) -> None:
     assert state.error is not None
     st.error(error_text(state.error), icon=":material/error:")
     if st.button(_("Try again"), icon=":material/refresh:", key=f"retry_{name}"):
-        services.models.start_loading(name)
+        services.models.start_loading(name, engine)
         st.rerun()
 
 
@@ -74,14 +77,29 @@ def show_models(services: Services) -> None:
     """Every model that is here, and the configured one, with its state and the button that changes it."""
     for entry in _entries(services):
         _show_model(services, entry)
+    for fault in services.models.remote.faults():
+        st.warning(error_text(fault), icon=":material/cloud_off:")
+    _follow_first_lists(services)
+
+
+def _follow_first_lists(services: Services) -> None:
+    """Draw the page again once other servers have told which models they have."""
+    if services.models.remote.is_looking():
+        _look_for_lists(services)
+
+
+@st.fragment(run_every=REFRESH_SECONDS)
+def _look_for_lists(services: Services) -> None:
+    if not services.models.remote.is_looking():
+        st.rerun()
 
 
 def _entries(services: Services) -> list[ModelEntry]:
-    entries, configured = list_models(services.settings), services.settings.model
+    entries, configured = services.models.entries(), services.settings.model
     if configured in [entry.name for entry in entries]:
         return entries
     try:  # a path, or a name of the hub
-        found = replace(find_model(configured, services.settings), name=configured)
+        found = replace(services.models.find(configured), name=configured)
     except GlmcoreError:  # loading it says what is wrong
         found = ModelEntry(configured, None, "folder", None, is_ready=True)
     return [found, *entries]
@@ -100,8 +118,9 @@ def _show_model(services: Services, entry: ModelEntry) -> None:
 
 
 def _show_button(services: Services, name: str, state: LoadState | None) -> None:
-    if state is not None and state.is_ready:
-        st.badge(_("ready"), icon=":material/check:", color="green")
+    engines = [engine.kind for loaded, engine in services.models.loaded_engines() if loaded == name]
+    if engines:
+        st.badge(" · ".join([_("ready"), *engines]), icon=":material/check:", color="green")
         if st.button(
             _("Unload"),
             key=f"unload_{name}",
@@ -109,13 +128,13 @@ def _show_button(services: Services, name: str, state: LoadState | None) -> None
         ):
             services.models.unload(name)
             st.rerun()
-    elif state is None and st.button(_("Load"), key=f"load_{name}"):
+    if state is None and not engines and st.button(_("Load"), key=f"load_{name}"):
         services.models.start_loading(name)
         st.rerun()
 
 
 def _describe(entry: ModelEntry) -> str:
-    parts = [_(entry.detail)] if entry.detail else []
+    parts = [plain(_(entry.detail))] if entry.detail else []
     if entry.bytes:
         parts.append(_("{size:.2f} GB on disk", size=entry.bytes / 1e9))
     return " · ".join(parts)

@@ -22,6 +22,12 @@ def show() -> None:
             "Chat with GLM-family and other language models on your own machine. A model is loaded once and "
             "shared by everyone who opens this page; nothing you write leaves this server."
         )
+        if not shared.settings.endpoints
+        else _(
+            "Chat with GLM-family and other language models, on this server and on others. A model is loaded "
+            "once and shared by everyone who opens this page; what you write goes to another server only "
+            "where you choose a model of that server."
+        )
     )
     if st.button(_("Start a chat"), icon=":material/chat:", type="primary"):
         st.switch_page(CHAT_PAGE)

@@ -6,7 +6,15 @@ import secrets
 import streamlit as st
 
 from glmcore.core.errors import GlmcoreError
-from glmcore.ui.session import CHAT_PAGE, COMPARE_PAGE, CURVES_PAGE, HISTORY_PAGE, PAGES, TRAINING_PAGE
+from glmcore.ui.session import (
+    CHAT_PAGE,
+    COMPARE_PAGE,
+    CURVES_PAGE,
+    HISTORY_PAGE,
+    KEYS_PAGE,
+    PAGES,
+    TRAINING_PAGE,
+)
 from glmcore.ui.style import STYLE
 from glmcore.ui.text import _, choose_language, error_text
 
@@ -25,6 +33,7 @@ def main() -> None:
         st.Page(COMPARE_PAGE, title=_("Compare"), icon=":material/compare:", url_path="compare"),
         st.Page(TRAINING_PAGE, title=_("Training"), icon=":material/model_training:", url_path="training"),
         st.Page(CURVES_PAGE, title=_("Curves"), icon=":material/monitoring:", url_path="curves"),
+        st.Page(KEYS_PAGE, title=_("API"), icon=":material/key:", url_path="keys"),
     ]
     page = st.navigation(pages)
     # Said once: a page that changes it later is drawn in both layouts, one after the other, at every run.

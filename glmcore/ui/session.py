@@ -12,6 +12,7 @@ CURVES_PAGE = PAGES / "curves.py"
 TRAINING_PAGE = PAGES / "training.py"
 COMPARE_PAGE = PAGES / "compare.py"
 HISTORY_PAGE = PAGES / "history.py"
+KEYS_PAGE = PAGES / "keys.py"
 OWNER = LOCAL_USER  # until sign-in exists everyone shares one history
 NOTICE_KEY = "notice"  # an error of one run that the next one says
 CONVERSATION_PARAM, MESSAGE_PARAM = "c", "m"  # /chat?c=<conversation id>&m=<message id>

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from glmcore.chat.answers import Snapshot
+from glmcore.chat.running_answer import Snapshot
 from glmcore.core.errors import GlmcoreError
 from glmcore.core.messages import StopReason
 from glmcore.history import Conversation, Judgement, PathEntry, StoredMessage
@@ -71,7 +71,8 @@ class Transcript:
             if running.is_done:
                 _show_unsaved(running.snapshot())
                 return
-            draw_until_done(running, partial(self._services.models.state, running.request.model))
+            request = running.request
+            draw_until_done(running, partial(self._services.models.state, request.model, request.engine))
         st.rerun()  # draw it once more from the history, with its facts
 
     # Questions.

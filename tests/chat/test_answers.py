@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from glmcore.chat import answers
+from glmcore.chat import answers, running_answer
 from glmcore.chat.answers import AnswerRegistry
 from glmcore.core.errors import EngineError, NotFoundError, StorageError
 from glmcore.core.messages import StopReason
@@ -80,7 +80,7 @@ def test_every_reader_sees_the_same(registry, engine, sink):
 
 
 def test_the_text_so_far_is_saved_as_it_grows(registry, engine, sink, monkeypatch):
-    monkeypatch.setattr(answers, "SAVE_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(running_answer, "SAVE_EVERY_SECONDS", 0.05)
     answer = registry.start("id", REQUEST, sink)
     for word in ("a", "b", "c"):
         say(engine, word)
@@ -177,7 +177,7 @@ def test_an_error_mid_text_keeps_the_text_and_is_recorded(registry, engine, sink
 
 
 def test_a_save_that_fails_does_not_end_the_answer(registry, engine, sink, monkeypatch, caplog):
-    monkeypatch.setattr(answers, "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(running_answer, "SAVE_EVERY_SECONDS", 0.0)
     sink.save_error = StorageError("The disk is full.")
     answer = registry.start("id", REQUEST, sink)
     say(engine, "one ")

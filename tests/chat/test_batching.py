@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from transformers.generation.continuous_batching.requests import RequestState
 
-from glmcore.chat.batching import BatchedGeneration, BatchingLoop
+from glmcore.chat.batching import BatchingLoop, batched_generation
 from glmcore.chat.token_stream import TokenStream
 from glmcore.core.errors import EngineError, NotEnoughMemoryError
 from glmcore.core.messages import StopReason
@@ -21,14 +21,14 @@ PROMPTS = [f"{word} {at}" * (1 + 3 * at) for at, word in enumerate(["hello", "ä½
 @pytest.fixture(scope="module")
 def shared(loaded):
     """Batched generation for tests that leave it running."""
-    batched = BatchedGeneration(loaded, cache_tokens=4096, max_batch_tokens=64)
+    batched = batched_generation(loaded, cache_tokens=4096, max_batch_tokens=64)
     yield batched
     batched.close()
 
 
 @pytest.fixture
 def batched(loaded):
-    batched = BatchedGeneration(loaded, cache_tokens=4096, max_batch_tokens=64)
+    batched = batched_generation(loaded, cache_tokens=4096, max_batch_tokens=64)
     yield batched
     batched.close()
 
@@ -120,7 +120,9 @@ def test_the_lowest_temperature_is_greedy(shared, loaded):
 def test_an_end_token_ends_the_answer(loaded):
     answer = generated(loaded, "end")
     end = answer[5]
-    batched = BatchedGeneration(replace(loaded, eos_token_ids=(end,)), cache_tokens=4096, max_batch_tokens=64)
+    batched = batched_generation(
+        replace(loaded, eos_token_ids=(end,)), cache_tokens=4096, max_batch_tokens=64
+    )
     stream = start(batched, loaded, "end")
     assert tokens(stream) == answer[: answer.index(end) + 1]
     assert stream.stop_reason is StopReason.END
@@ -141,7 +143,7 @@ def test_cancel_ends_the_stream_and_frees_its_place_at_once(batched, loaded, slo
 
 
 def test_requests_ahead_counts_down(loaded, slow_steps):
-    batched = BatchedGeneration(loaded, cache_tokens=4096, max_batch_tokens=8)
+    batched = batched_generation(loaded, cache_tokens=4096, max_batch_tokens=8)
     streams = [start(batched, loaded, "q" * 40 + str(at), max_new_tokens=2) for at in range(4)]
     seen = [streams[3].requests_ahead()]
     while streams[3].usage.completion_tokens == 0 and seen[-1] > 0:
@@ -160,7 +162,7 @@ def test_more_than_the_cache_holds_is_answered_all_the_same(loaded, monkeypatch)
     monkeypatch.setattr(
         RequestState, "create_equivalent_initial_request", lambda s: begun_again.append(1) or original(s)
     )
-    batched = BatchedGeneration(loaded, cache_tokens=1024, max_batch_tokens=64)
+    batched = batched_generation(loaded, cache_tokens=1024, max_batch_tokens=64)
     prompts = [f"{at}" * 230 for at in range(4)]
     expected = [generated(loaded, prompt, 120) for prompt in prompts]
     streams = [start(batched, loaded, prompt, max_new_tokens=120) for prompt in prompts]

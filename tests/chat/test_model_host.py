@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from glmcore.chat import model_host
-from glmcore.chat.model_host import ModelHost, build_transformers_engine
+from glmcore.chat.local_engines import build_transformers_engine
+from glmcore.chat.model_host import ModelHost
+from glmcore.chat.transformers_engine import TransformersEngine
 from glmcore.core.errors import EngineError, ModelLoadError, NotEnoughMemoryError, NotFoundError
 from glmcore.core.settings import Settings
 from glmcore.models.places.devices import GIB
@@ -162,7 +163,7 @@ def test_who_waited_for_a_model_that_was_unloaded_is_told(host, builder, names):
     """The load ends, and before the one who waits has looked, the model is gone."""
     builder.gate.clear()
     host.start_loading(names[0])
-    done = host._residents[names[0]].done
+    done = host._residents[names[0], "transformers"].done
     wait = done.wait
 
     def wait_and_unload(timeout):
@@ -270,10 +271,10 @@ def test_a_real_model_is_loaded_warmed_up_and_given_back(loaded, tmp_path):
 def test_an_engine_that_fails_to_warm_up_leaves_nothing_behind(loaded, tmp_path, monkeypatch):
     from glmcore.models import find_model
 
-    def fail(engine):
+    def fail(engine, request):
         raise NotEnoughMemoryError("The cache does not fit.")
 
-    monkeypatch.setattr(model_host, "warm_up", fail)
+    monkeypatch.setattr(TransformersEngine, "submit", fail)
     settings = Settings(home=tmp_path, allow_hub=False, kv_cache_gib=0.002, device="cpu")
     before = threading.active_count()
     with pytest.raises(NotEnoughMemoryError, match="does not fit"):

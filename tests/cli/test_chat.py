@@ -10,7 +10,8 @@ import pytest
 
 from glmcore.chat.model_host import ModelHost
 from glmcore.cli import chat, main
-from glmcore.core.errors import EngineError
+from glmcore.core.errors import EngineError, ModelLoadError
+from glmcore.models import openvino
 from tests.fakes import FakeEngine
 from tests.models.reference import prefix_folder
 
@@ -50,6 +51,7 @@ def test_json_gives_one_object_with_the_facts(engine, capsys):
     assert answer == {
         "text": "Paris is it.",
         "model": "fake",
+        "engine": "fake",
         "prompt_tokens": 3,
         "completion_tokens": 3,
         "stop_reason": "end",
@@ -143,3 +145,21 @@ def test_bytes_that_are_no_text_are_replaced(arguments, engine, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9"), encoding="utf-8"))
     assert main(["chat", *arguments]) == 0
     assert engine.requests[0].messages[-1].content == "caf\ufffd"
+
+
+def test_engine_is_chosen_and_one_that_cannot_have_the_model_is_said_before_it_is_loaded(
+    engine, monkeypatch, capsys
+):
+    asked = []
+
+    def build(entry, settings, progress):
+        asked.append(settings.engine)
+        return engine
+
+    monkeypatch.setattr(chat, "ModelHost", lambda settings: ModelHost(settings, build))
+    monkeypatch.setattr(openvino, "reason_against", lambda entry, settings: None)
+    assert main(["chat", "--prompt", "hi", "--engine", "transformers"]) == 0
+    monkeypatch.setattr(openvino, "reason_against", lambda *_: ModelLoadError("It has experts."))
+    assert main(["chat", "--prompt", "hi", "--engine", "openvino"]) == 2
+    assert "It has experts." in capsys.readouterr().err
+    assert asked == ["transformers"]

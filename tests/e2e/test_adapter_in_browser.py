@@ -49,13 +49,13 @@ def test_base_and_adapter_answer_in_turn(page: Page) -> None:
     adapters = page.get_by_role("combobox", name="Adapter")
     expect(adapters).to_have_value("No adapter")
     ask(page, QUESTION)
-    expect(facts(page, f"{MODEL} · 24 tokens")).to_be_visible()
+    expect(facts(page, f"{MODEL} · transformers · 24 tokens")).to_be_visible()
     expect(page.get_by_test_id("stChatMessage").last).to_contain_text(answer_of("full"))
 
     adapters.click()
     page.get_by_role("option").filter(has_text="prefix/checkpoint-3000").first.click()
     page.locator(".st-key-regenerate button").first.click()
-    expect(facts(page, "checkpoint-3000 · 24 tokens")).to_be_visible()
+    expect(facts(page, "checkpoint-3000 · transformers · 24 tokens")).to_be_visible()
     expect(page.get_by_test_id("stChatMessage").last).to_contain_text(answer_of("prefix"))
 
 

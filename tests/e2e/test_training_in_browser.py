@@ -102,6 +102,7 @@ def fill_the_form(page: Page, url: str, rows: Path) -> None:
         field.press("Tab")
     settle(page)
     page.locator(".st-key-new_job_more_evaluation").get_by_text("More").first.click()
+    settle(page)  # a click on what is still unfolding meets something else
     page.get_by_text("Forgetting probe", exact=True).click()
     settle(page)
     expect(text(page, f"max_steps: {STEPS}")).to_be_visible()

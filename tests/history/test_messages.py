@@ -1,10 +1,11 @@
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from glmcore.core.errors import NotFoundError
 from glmcore.core.messages import AnswerFacts, GenerationParams, StopReason
@@ -279,3 +280,16 @@ def test_answer_marked_too_early_is_healed_when_it_ends(
     store.messages.finish_answer(OWNER, started.id, "whole", facts)
     ended = store.messages.get(OWNER, started.id)
     assert (ended.state, ended.content, ended.facts) == ("done", "whole", facts)
+
+
+def test_the_engine_is_kept_with_an_answer_and_missing_in_one_of_before_there_were_two(
+    store: HistoryStore, talk: Conversation, facts: AnswerFacts
+) -> None:
+    started = answer(store, talk, ask(store, talk, None, "q"), "")
+    store.messages.finish_answer(OWNER, started.id, "a", replace(facts, engine="openvino"))
+    assert store.messages.get(OWNER, started.id).facts == replace(facts, engine="openvino")
+    stored = facts.to_dict()
+    del stored["engine"]
+    with store.database.writing() as connection:
+        connection.execute(text("UPDATE messages SET facts = :facts"), {"facts": json.dumps(stored)})
+    assert store.messages.get(OWNER, started.id).facts == facts

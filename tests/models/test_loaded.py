@@ -58,6 +58,34 @@ def test_decode_leaves_out_control_tokens_and_keeps_spaces(loaded):
     assert loaded.clean_answer(" a") == " a"
 
 
+@pytest.mark.parametrize("text", ["a <|end|> b", "你好\n", "  x"])
+def test_text_to_be_gone_on_with_is_text_only(loaded, text):
+    assert loaded.decode(loaded.text_ids(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("family", "around"),
+    [("chatglm-6b", "a b"), ("chatglm2-6b", "a b"), ("chatglm3-6b", "[gMASK]sop a b")],
+)
+def test_text_to_be_gone_on_with_has_what_its_family_puts_around(family, around):
+    loaded = loaded_model(family)
+    ids, bare = loaded.text_ids("a b"), loaded.tokenizer("a b", add_special_tokens=False)["input_ids"]
+    assert len(ids) == len(bare) + 2
+    assert loaded.tokenizer.decode(ids, skip_special_tokens=False) == around
+
+
+@pytest.mark.parametrize("family", ["chatglm-6b", "chatglm2-6b"])
+def test_text_of_a_token_keeps_the_space_before_it(family):
+    loaded = loaded_model(family)
+    ids = loaded.tokenizer("a a", add_special_tokens=False)["input_ids"]
+    assert loaded.token_text(ids[-1]) == " a"
+
+
+def test_text_of_a_control_token_is_its_name(loaded):
+    assert loaded.token_text(loaded.eos_token_ids[0]) == "<|end|>"
+    assert [loaded.token_text(token) for token in loaded.text_ids("ab c")] == ["ab", " ", "c"]
+
+
 def test_system_prompt_goes_into_the_question_where_a_template_knows_no_system_role(loaded, monkeypatch):
     strict = (
         "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"

@@ -4,7 +4,7 @@ import pytest
 
 from glmcore.core.errors import DataError
 from glmcore.core.messages import Message
-from glmcore.models.prompts import fit_window, split_turns
+from glmcore.models.prompts import fit_text, fit_window, split_turns
 
 
 class CountingPrompt:
@@ -69,6 +69,35 @@ def test_short_answer_may_use_the_last_tokens():
 def test_nothing_to_answer_is_refused():
     with pytest.raises(DataError, match="no question"):
         fit_window(CountingPrompt(), [Message("system", "be kind")], 5, 95)
+
+
+@pytest.mark.parametrize("window", range(50, 120))
+def test_nothing_is_left_out_where_it_may_not_be(window):
+    def fitted():
+        return fit_window(CountingPrompt(), conversation(3), 30, window, may_leave_out=False)
+
+    if window < 70 + 16:
+        with pytest.raises(DataError, match=f"has 70 tokens, .* window is {window} ") as refused:
+            fitted()
+        assert refused.value.values["param"] == "messages"
+    else:
+        assert (len(fitted().ids), fitted().turns_left_out) == (70, 0)
+        assert fitted().max_new_tokens == min(30, window - 70)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "window", "allowed"), [(30, 200, 30), (30, 120, 20), (30, 116, 16), (5, 105, 5)]
+)
+def test_what_follows_a_text_gets_what_it_leaves(wanted, window, allowed):
+    fitted = fit_text([1] * 100, wanted, window)
+    assert (len(fitted.ids), fitted.turns_left_out, fitted.max_new_tokens) == (100, 0, allowed)
+
+
+@pytest.mark.parametrize(("length", "reason"), [(100, "has 100 tokens, .* window is 110"), (0, "no text")])
+def test_text_that_fills_the_window_or_is_none_is_refused(length, reason):
+    with pytest.raises(DataError, match=reason) as refused:
+        fit_text([1] * length, 30, 110)
+    assert refused.value.values["param"] == "prompt"
 
 
 def test_turn_is_a_question_with_what_follows_it():

@@ -136,3 +136,16 @@ def test_hub_name_is_taken_only_where_the_hub_is_allowed(tmp_path, settings):
 def test_model_that_vanished_is_no_longer_listed(filled):
     (filled.model_roots[0] / "small.gguf").unlink()
     assert "small.gguf" not in [entry.name for entry in list_models(filled)]
+
+
+def test_openvino_folder_is_listed_as_such_with_the_size_of_its_weights(settings):
+    folder = settings.models_dir / "small-ov"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    (folder / "openvino_model.bin").write_bytes(bytes(70))
+    (folder / "openvino_tokenizer.bin").write_bytes(bytes(900))
+    entry = find_model("small-ov", settings)
+    assert (entry.kind, entry.detail, entry.bytes, entry.family) == ("folder", "OpenVINO", 70, "llama")
+    (folder / "model.safetensors").write_bytes(bytes(100))
+    entry = find_model("small-ov", settings)
+    assert (entry.detail, entry.bytes) == ("Llama", 100)

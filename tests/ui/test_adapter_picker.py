@@ -68,10 +68,10 @@ def test_chosen_adapter_answers_and_is_named_under_the_answer(server: Server) ->
     server.attach = attach
     visit = choose(Visit(server), "tuned").ask("Why?")
     assert (attached, adapters_asked(server)) == (["tuned"], ["tuned"])
-    assert visit.says(f"{EMBEDDED_MODEL} + tuned · 2 tokens")
+    assert visit.says(f"{EMBEDDED_MODEL} + tuned · fake · 2 tokens")
     choose(visit, "").click("regenerate")
     assert adapters_asked(server) == ["tuned", None]
-    assert visit.says(f"{EMBEDDED_MODEL} · 2 tokens")
+    assert visit.says(f"{EMBEDDED_MODEL} · fake · 2 tokens")
     choose(visit, "tuned").click("regenerate")
     assert adapters_asked(server) == ["tuned", None, "tuned"]
 

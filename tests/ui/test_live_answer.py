@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from glmcore.chat.answers import RunningAnswer, Snapshot
 from glmcore.chat.model_host import LoadState
+from glmcore.chat.running_answer import RunningAnswer, Snapshot
 from glmcore.core.messages import AnswerFacts, ChatRequest, GenerationParams, Message, StopReason
 from glmcore.ui import live_answer
 from glmcore.ui.live_answer import draw_until_done

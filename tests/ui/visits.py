@@ -16,6 +16,7 @@ from glmcore.chat import model_host
 from glmcore.core.messages import AnswerFacts, ChatRequest, GenerationParams, StopReason
 from glmcore.core.settings import EMBEDDED_MODEL
 from glmcore.history import Conversation, StoredMessage
+from glmcore.server import services as server_services
 from glmcore.ui import services as services_module
 from tests.fakes import FakeEngine
 from tests.sources import ROOT
@@ -167,7 +168,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             lambda *arguments: running.attach(*arguments),
         )
 
-    monkeypatch.setattr(services_module, "ModelHost", host)
+    monkeypatch.setattr(server_services, "ModelHost", host)
     forget_services()
     yield running
     running.services.close()

@@ -46,6 +46,7 @@ def read_facts(of: Fields, name: str) -> AnswerFacts | None:
         turns_left_out=inner.count("turns_left_out"),
         adapter=inner.optional_text("adapter"),
         error=_read_error(inner, "error"),
+        engine=inner.optional_text("engine") or "",  # older files do not tell
     )
 
 

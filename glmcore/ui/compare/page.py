@@ -20,7 +20,9 @@ from glmcore.ui.compare.pickers import (
     show_pickers,
 )
 from glmcore.ui.compare.rows import STYLE, show_rows
+from glmcore.ui.compare.sides import Side
 from glmcore.ui.compare.suggestions import suggested_questions
+from glmcore.ui.engine_picker import chosen_engine
 from glmcore.ui.markdown import plain
 from glmcore.ui.model_panel import show_load_state
 from glmcore.ui.parameters import SYSTEM_PROMPT_KEY, are_untouched, put_params, show_parameters
@@ -92,7 +94,7 @@ def _restore_parameters(shared: Services, stored: Conversations, model: str) -> 
         put_seed(params)
         st.session_state[chat_page.RESTORED_KEY] = RESTORED_KEY  # the chat has to bring its own back
     st.session_state[RESTORED_KEY] = opened
-    engine = shared.models.ready_engine(model)
+    engine = shared.models.ready_engine(model, chosen_engine(shared, model))
     if engine is not None and not opened and st.session_state.get(DEFAULTS_KEY) != model:
         st.session_state[DEFAULTS_KEY] = model
         if are_untouched():
@@ -104,14 +106,19 @@ def _show_sidebar(shared: Services) -> OptionsFor:
     with st.sidebar, st.expander(_("Parameters"), icon=":material/tune:", expanded=True):
         params, system_prompt = show_parameters(shared)
     seeded = replace(params, seed=current_seed())
-    return lambda side: AnswerOptions(side.model, seeded, system_prompt, side.adapter)
+
+    def options_for(side: Side) -> AnswerOptions:
+        engine = chosen_engine(shared, side.model)
+        return AnswerOptions(side.model, seeded, system_prompt, side.adapter, engine)
+
+    return options_for
 
 
 def _show_load_states(shared: Services, model: str, columns: Sequence[Column]) -> None:
     models = dict.fromkeys([model, *(column.side.model for column in columns if column.side)])
     with st.container():  # the same place in every run
         for name in models:
-            show_load_state(shared, name)
+            show_load_state(shared, name, chosen_engine(shared, name))
 
 
 def _show_bottom(shared: Services, columns: Sequence[Column], options_for: OptionsFor) -> None:

@@ -11,6 +11,7 @@ from glmcore.history import Conversation
 from glmcore.ui.adapter_picker import short_name
 from glmcore.ui.compare.address import Address, put_address, read_address
 from glmcore.ui.compare.sides import BASE, Side, base_of, offered_models, offered_sides
+from glmcore.ui.engine_picker import chosen_engine, pick_engine
 from glmcore.ui.services import Services
 from glmcore.ui.text import _, error_text
 
@@ -70,6 +71,7 @@ def show_pickers(services: Services, choice: Choice, last_question: str) -> None
             args=(services, last_question),
             width=360,
         )
+        pick_engine(services, choice.model)
         _show_seed()
         st.button(
             _("Swap"), icon=":material/swap_horiz:", key="compare_swap", on_click=_swap, width="content"
@@ -136,7 +138,8 @@ def _show_side(choice: Choice, place: int, key: str, label: str, last_question: 
 
 def _choose_model(services: Services, last_question: str) -> None:
     put_address(Address(model=st.session_state[MODEL_KEY]))
-    services.models.start_loading(st.session_state[MODEL_KEY])
+    model = st.session_state[MODEL_KEY]
+    services.models.start_loading(model, chosen_engine(services, model))
     st.session_state[DRAFT_KEY] = last_question
 
 

@@ -6,7 +6,7 @@ from itertools import zip_longest
 
 import streamlit as st
 
-from glmcore.chat.answers import RunningAnswer
+from glmcore.chat.running_answer import RunningAnswer
 from glmcore.core.errors import GlmcoreError
 from glmcore.core.messages import AnswerFacts
 from glmcore.history import StoredMessage

@@ -10,7 +10,6 @@ from pathlib import Path
 from glmcore.core.errors import GlmcoreError
 from glmcore.core.settings import Settings
 from glmcore.jobs.folder import job_folder
-from glmcore.models import list_models
 from glmcore.models.adapters.folders import is_tuned_model
 from glmcore.ui.adapter_picker import adapter_label, fitting_adapters, listed_model, short_name
 from glmcore.ui.services import Services
@@ -39,7 +38,7 @@ def offered_models(services: Services, names: Iterable[str | None]) -> list[str]
     Args:
         names: of adapters whose job knows its base, or of models that were stored with a conversation.
     """
-    offered = [entry.name for entry in list_models(services.settings)]
+    offered = [entry.name for entry in services.models.entries()]
     for extra in (services.settings.model, *names):
         if extra and extra not in offered:
             offered.append(extra)

@@ -8,7 +8,8 @@ import streamlit as st
 
 from glmcore.core.errors import GlmcoreError
 from glmcore.history import ConversationFilter, Shelf
-from glmcore.history.bulk import pin_all, running_answers, shelves_of
+from glmcore.history.bulk import pin_all, shelves_of
+from glmcore.server.stored_answer import end_answers
 from glmcore.ui.history.meant import Meant
 from glmcore.ui.services import Services
 from glmcore.ui.session import OWNER
@@ -40,14 +41,14 @@ def put_on(shared: Services, ids: Sequence[str], shelf: Shelf) -> None:
         if old != shelf:
             before |= shelves_of(history.database, OWNER, ConversationFilter(shelf=old, ids=tuple(ids)))
     if shelf == "deleted":
-        _stop_answers(shared, ids)
+        end_answers(shared.history, shared.answers, OWNER, ids)
     history.conversations.put_on(OWNER, ids, shelf)
     st.session_state[UNDO_KEY] = Undo(until=time.monotonic() + UNDO_SECONDS, shelf=shelf, before=before)
 
 
 def remove(shared: Services, ids: Sequence[str]) -> None:
     """For good; the way back of an earlier deletion would lead nowhere."""
-    _stop_answers(shared, ids)
+    end_answers(shared.history, shared.answers, OWNER, ids)
     shared.history.conversations.remove(OWNER, ids)
     st.session_state.pop(UNDO_KEY, None)
 
@@ -63,13 +64,6 @@ def change_tags(
         shared.history.tags.take_away(OWNER, ids, name)
     for name in added:
         shared.history.tags.add(OWNER, ids, name)
-
-
-def _stop_answers(shared: Services, ids: Sequence[str]) -> None:
-    for message_id in running_answers(shared.history.database, OWNER, ids):
-        running = shared.answers.get(message_id)
-        if running is not None:
-            running.cancel()
 
 
 def tried(action: Callable[[], object]) -> bool:

@@ -125,7 +125,13 @@ def fill(store: HistoryStore) -> str:
         answer = store.messages.start_answer(OWNER, talk.id, question.id)
         error = {"template": "{name} broke.", "values": {"name": "engine"}} if text == "In Sich" else None
         facts = AnswerFacts(
-            model="tiny", stop_reason=reason, params=params, completion_tokens=3, seconds=0.1, error=error
+            model="tiny",
+            stop_reason=reason,
+            params=params,
+            completion_tokens=3,
+            seconds=0.1,
+            error=error,
+            engine="openvino",
         )
         store.messages.finish_answer(OWNER, answer.id, text, facts)
     JudgementStore(store.database).judge(

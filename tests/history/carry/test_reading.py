@@ -145,6 +145,7 @@ def test_wrong_values_are_named_by_their_place(
         ("facts", "stop_reason", "bored", "messages[2].facts.stop_reason: found 'bored'"),
         ("facts", "seconds", "1", "messages[2].facts.seconds: found '1', expected a number"),
         ("facts", "completion_tokens", -1, "facts.completion_tokens: found -1, expected a number"),
+        ("facts", "engine", 7, "facts.engine: found 7"),
         ("facts", "error", {"template": "{a.b}", "values": {"a": "x"}}, "facts.error: found an object"),
         ("facts", "error", {"template": "{a:>999999999}", "values": {"a": "x"}}, "an error as this program"),
         ("facts", "error", {"template": "{b}", "values": {"a": "x"}}, "an error as this program writes it"),

@@ -15,6 +15,7 @@ from glmcore.core.settings import EMBEDDED_MODEL, Settings
 from glmcore.models import Message, list_models, load_model
 from glmcore.models.fetch import embedded
 from glmcore.models.fetch.embedded import ensure_embedded_model
+from glmcore.models.files.one_maker import WAITING
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_two_that_need_it_at_once_make_it_once(wheel, settings, monkeypatch):
         thread.join()
     assert len(folders) == 3
     assert len(built) == 1
-    assert embedded.WAITING in stages
+    assert WAITING in stages
 
 
 def test_wrong_hash_is_refused_and_the_next_try_works(wheel, settings, monkeypatch):

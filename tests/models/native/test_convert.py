@@ -124,6 +124,7 @@ def test_scale_may_come_from_another_file_before_its_weight(tmp_path):
     assert one["lm_head.weight"].dtype == one["model.layers.0.mlp.down_proj.weight"].dtype == torch.float16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["chatglm2-6b", "chatglm3-6b"])
 def test_other_programs_load_it_without_this_one(family, tmp_path):
     change = copy_of(family, "full", tmp_path / "source" / family)

@@ -93,9 +93,10 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(base, met
             assert learnt_weights(after.path)
     assert kills >= 5
     assert chosen == sorted(chosen)
-    with start(broken, base, method, **options) as process:
-        text = process.stdout.read()
-        assert process.wait() == 0, text
+    if read_json(broken / "run" / "status.json")["state"] != "finished":  # the last kill may come after all
+        with start(broken, base, method, **options) as process:
+            text = process.stdout.read()
+            assert process.wait() == 0, text
     expected, found = (
         numbers_by_step(whole, "loss", "eval_loss"),
         numbers_by_step(broken, "loss", "eval_loss"),

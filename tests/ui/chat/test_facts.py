@@ -35,6 +35,10 @@ def test_facts_line_names_the_adapter_without_its_models_folder(server: Server) 
     assert facts_line(facts(adapter="other/lora")).startswith(r"tiny \+ other\/lora · ")
 
 
+def test_facts_line_names_the_engine_where_it_is_known(server: Server) -> None:
+    assert facts_line(facts(engine="openvino")) == "tiny · openvino · 0 tokens · complete"
+
+
 def test_facts_line_leaves_out_what_was_not_measured(server: Server) -> None:
     assert facts_line(facts(StopReason.CANCELLED)) == "tiny · 0 tokens · stopped"
     assert facts_line(facts(completion_tokens=1)) == "tiny · 1 token · complete"

@@ -4,9 +4,12 @@ import shutil
 import threading
 from html import escape
 
+import pytest
+
 from glmcore.core.errors import EngineError, StorageError
 from glmcore.core.messages import StopReason
 from glmcore.core.settings import EMBEDDED_MODEL
+from glmcore.models import openvino
 from tests.fakes import FakeEngine
 from tests.ui.compare.comparing import ADAPTER, Comparison, add_checkpoint, compared, two_engines
 from tests.ui.visits import CHAT_PAGE, Server, Visit
@@ -28,7 +31,7 @@ def test_one_question_is_answered_by_both_with_the_same_seed_and_parameters(serv
     assert (left.adapter, right.adapter) == (None, ADAPTER)
     assert left.params == right.params and left.params.seed == 1
     assert visit.shown().count("Why?") == 1, "the question is drawn once"
-    facts = [text for text in visit.shown() if text.startswith("3 tokens · ")]
+    facts = [text for text in visit.shown() if text.startswith("fake · 3 tokens · ")]
     assert len(facts) == 2 and all(text.endswith(" · complete") for text in facts)
 
 
@@ -270,3 +273,13 @@ def test_chat_brings_its_own_parameters_back_afterwards(server: Server) -> None:
 def last_messages(visit: Comparison):
     history = visit.server.services.history
     return [history.messages.path("local", visit.address[name])[-1].message for name in ("base", "tuned")]
+
+
+def test_both_are_asked_in_the_engine_that_the_session_chose(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino, "reason_against", lambda entry, settings: None)
+    visit = compared(server)
+    visit.at.selectbox(key="engine").set_value("transformers").run()
+    visit.ask("Why?")
+    assert [request.engine for request in all_requests(server)] == ["transformers", "transformers"]
