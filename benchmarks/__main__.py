@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 
 from benchmarks import (
     conversion,
+    cpu_engine,
+    cpu_engine_pages,
     curve_library,
     curves,
     engine,
@@ -12,6 +14,8 @@ from benchmarks import (
     history,
     history_carry,
     history_search,
+    http,
+    http_costs,
     jobs,
     page,
     scoring,
@@ -22,6 +26,9 @@ from benchmarks.report import Measurement
 BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
     "engine": engine.measure,
     "memory": engine.measure_memory,
+    "cpu_engine": cpu_engine.measure,
+    "cpu_engine_settings": cpu_engine.measure_settings,
+    "cpu_engine_pages": cpu_engine_pages.measure,
     "families": families.measure,
     "quantized": families.measure_quantized,
     "conversion": conversion.measure,
@@ -35,6 +42,9 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Measurement]]] = {
     "history": history.measure,
     "history_search": history_search.measure,
     "history_carry": history_carry.measure,
+    "http": http.measure,
+    "http_costs": http_costs.measure,
+    "http_soak": http_costs.measure_soak,
 }
 
 

@@ -35,7 +35,11 @@ KEYWORDS = {
     "translate": None,
     "plural": (1, 2),
     "translate_plural": (1, 2),
-    **{kind.__name__: None for kind in errors.GlmcoreError.__subclasses__()},
+    **{
+        name: None
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.GlmcoreError)
+    },
 }
 
 
