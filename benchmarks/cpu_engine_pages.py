@@ -1,4 +1,4 @@
-"""What drawing pages costs the engine for CPUs: its speed over HTTP while sessions have the chat page drawn."""
+"""What drawing pages costs the engine for CPUs: its speed over HTTP with and without sessions that draw."""
 
 import asyncio
 import itertools
