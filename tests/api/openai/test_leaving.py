@@ -35,7 +35,7 @@ def test_a_closed_stream_ends_the_answers(services, far_openai, gate, wait) -> N
     assert services.answers.num_running() == 2
     stream.close()
     wait(lambda: services.answers.num_running() == 0)
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("answer-")] == []
+    wait(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("answer-")])
 
 
 @pytest.mark.parametrize("stream", [False, True])
