@@ -27,7 +27,7 @@ from glmcore.models.sources import embedded_path
 
 NEW_TOKENS = 128
 ROUNDS = 5
-PROMPT_WORDS = 470  # about 500 tokens
+PROMPT_WORDS = 450  # with those of other numbers 480 to 520 tokens: the cache keeps whole blocks of 32
 WORDS = ("river", "stone", "cloud", "music", "garden", "window", "letter", "winter", "bridge", "market")
 GREEDY = GenerationParams(temperature=0.0, max_new_tokens=NEW_TOKENS)
 
@@ -190,7 +190,9 @@ def _code(number: int) -> str:
 
 
 def _long(number: int) -> str:
-    chosen = (WORDS[(number * 7 + at * (number + 1)) % len(WORDS)] for at in range(PROMPT_WORDS))
+    chosen = (
+        WORDS[(number * 7 + at * (number + 1)) % len(WORDS)] for at in range(PROMPT_WORDS + number * 13 % 32)
+    )
     return f"{number}: {' '.join(chosen)}\nWrite a story with these words."
 
 

@@ -22,7 +22,7 @@ from glmcore.core.messages import GenerationParams, StopReason
 log = logging.getLogger(__name__)
 
 WORKER = "glmcore.chat.openvino.worker"
-STOP_TIMEOUT_SECONDS = 10.0
+PATIENCE_SECONDS, STOP_TIMEOUT_SECONDS = 1.0, 10.0  # with a process that works on; with one that ends
 REASONS = {"stop": StopReason.END, "length": StopReason.LENGTH}
 LOWEST_TEMPERATURE = 1e-3  # below that greedy, as dividing by it would overflow
 
@@ -84,15 +84,15 @@ class EngineProcess:
         self._is_stopping = True
         for request in self._requests.take_all():
             request.stream.finish(StopReason.CANCELLED)
-        assert self._process.stdin is not None and self._process.stdout is not None
-        with self._writing, suppress(OSError):  # of a dead one, to which something could not be said
-            self._process.stdin.close()  # which tells it to end
+        assert self._process.stdout is not None
+        self._close_input(PATIENCE_SECONDS)  # which tells it to end
         try:
             # It looks up after each step; a step of a large model takes seconds, and nobody wants its result.
-            self._process.wait(1.0)
+            self._process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(STOP_TIMEOUT_SECONDS)
+            self._close_input(STOP_TIMEOUT_SECONDS)
         if self._thread is not None:
             self._thread.join(STOP_TIMEOUT_SECONDS)
         self._process.stdout.close()
@@ -113,6 +113,14 @@ class EngineProcess:
                 self._process.stdin.flush()
             except OSError:
                 log.debug("the process of an openvino engine does not read any more", exc_info=True)
+
+    def _close_input(self, timeout: float) -> None:
+        """Nothing is closed while somebody writes to a process that reads nothing, until that is killed."""
+        assert self._process.stdin is not None
+        if self._writing.acquire(timeout=timeout):
+            with suppress(OSError):  # of a dead one, to which something could not be said
+                self._process.stdin.close()
+            self._writing.release()
 
     def _wait_until_ready(self, name: str) -> Ready:
         assert self._process.stdout is not None

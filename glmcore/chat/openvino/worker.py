@@ -12,6 +12,7 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -19,6 +20,7 @@ import openvino as ov
 import openvino_genai as genai
 import psutil
 
+from glmcore.chat.openvino.file_pages import hand_back
 from glmcore.chat.openvino.wire import Add, Cancel, Failed, Ready, Start, Step, from_line, to_line
 from glmcore.models.openvino.native_faults import fault_line
 
@@ -63,10 +65,11 @@ class Worker:
         return None
 
     def warm_up(self) -> None:
-        """Compute a token: only then are all buffers there."""
+        """Compute a token: only then are all buffers there, and the weights laid out."""
         self.take(Add(number=0, prompt_ids=[0], end_ids=[], max_new_tokens=1))
         while not self.is_idle:
             self.step()
+        hand_back(Path(self._start.folder))
 
     def step(self) -> Step:
         """Compute one step and say what it gave."""

@@ -1,6 +1,7 @@
 """This end of the process: tokens reach their streams, and every death is told and got over."""
 
 import os
+import signal
 import threading
 from contextlib import suppress
 
@@ -134,6 +135,22 @@ def test_stopping_ends_requests_as_cancelled_and_leaves_no_process():
     late = TokenStream(words, prompt_tokens=1)
     with pytest.raises(EngineError, match="was closed"):
         running.add(late, [1], greedy())
+
+
+def test_one_that_reads_nothing_is_stopped_while_somebody_writes_to_it(monkeypatch):
+    monkeypatch.setattr(process, "PATIENCE_SECONDS", 0.1)
+    running = open_process()
+    os.kill(running._process.pid, signal.SIGSTOP)
+    stream = TokenStream(words, prompt_tokens=1)
+    much = [1] * 200_000  # more than a pipe holds
+    asking = threading.Thread(target=running.add, args=(stream, much, greedy()))
+    asking.start()
+    wait_until(running._writing.locked)
+    running.stop()
+    asking.join(5)
+    assert not asking.is_alive() and list(stream) == []
+    assert stream.stop_reason is StopReason.CANCELLED
+    assert running._process.returncode == -signal.SIGKILL and running._process.stdin.closed
 
 
 def test_one_that_died_unseen_can_be_stopped_although_it_could_not_be_told_something():
