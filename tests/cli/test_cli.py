@@ -114,7 +114,7 @@ def test_ctrl_c_stops_a_real_answer(embedded_home):
 @pytest.mark.slow
 def test_ctrl_c_while_a_real_model_loads_does_not_abort(embedded_home):
     process = start("chat", GLMCORE_HOME=str(embedded_home))
-    while "Warming up" not in process.stderr.readline():
+    while "Starting the engine" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
