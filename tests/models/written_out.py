@@ -1,6 +1,7 @@
 """Both forward passes written out for one row of ids: sequence first, no cache, nothing shared.
 
-Slow and plain on purpose: what the native models are compared with. S tokens, H hidden, d head size.
+Slow, plain and in 64 bits on purpose: the native models are compared with it, and only their rounding is
+seen. S tokens, H hidden, d head size.
 """
 
 import math
@@ -11,7 +12,7 @@ from torch.nn.functional import gelu, layer_norm, silu
 
 def chatglm_logits(weights, config, ids):
     """ChatGLM-6B: (S,) ids -> (S, vocabulary)."""
-    weights = {name: tensor.float() for name, tensor in weights.items()}
+    weights = {name: tensor.double() for name, tensor in weights.items()}
     start = ids.index(config["bos_token_id"])  # the context is what stands before
     gmask, mask = config["gmask_token_id"], config["mask_token_id"]
     masked = ids.index(gmask if gmask in ids else mask)
@@ -39,7 +40,7 @@ def chatglm_logits(weights, config, ids):
 
 def chatglm2_logits(weights, config, ids, *, base=10000.0, stretch=1.0):
     """ChatGLM2, 3 and GLM-4-9B: `base` of the frequencies, `stretch` by which positions are divided."""
-    weights = {name: tensor.float() for name, tensor in weights.items()}
+    weights = {name: tensor.double() for name, tensor in weights.items()}
     heads, groups, size = (
         config[name] for name in ("num_attention_heads", "multi_query_group_num", "kv_channels")
     )
