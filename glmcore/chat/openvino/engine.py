@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from glmcore.chat.asking import ask
@@ -131,10 +130,8 @@ def device_properties(settings: Settings) -> dict[str, str | int]:
     last bits depend on how many answers are computed together. Exact batches do without that.
     """
     properties: dict[str, str | int] = {"INFERENCE_NUM_THREADS": settings.cpu_threads or usable_threads()}
-    if settings.exact_batches or not _has_bf16_tiles():
-        properties["INFERENCE_PRECISION_HINT"] = "f32"
     if settings.exact_batches:
-        properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
+        properties |= {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
     if (precision := _cache_precision(settings)) != "auto":
         properties["KV_CACHE_PRECISION"] = precision
     return properties
@@ -143,16 +140,6 @@ def device_properties(settings: Settings) -> dict[str, str | int]:
 def _cache_precision(settings: Settings) -> str:
     is_open = settings.kv_cache_precision == "auto"
     return "f32" if is_open and settings.exact_batches else settings.kv_cache_precision
-
-
-@lru_cache(maxsize=1)
-def _has_bf16_tiles() -> bool:
-    """Whether the processor has AMX, as far as the system tells.
-
-    OpenVINO takes bf16 also where there is only AVX-512 for it, which is slower than f32 and less exact.
-    """
-    about = Path("/proc/cpuinfo")
-    return about.is_file() and "amx_bf16" in about.read_text(encoding="utf-8", errors="replace")
 
 
 def usable_threads() -> int:

@@ -100,13 +100,7 @@ def test_a_window_is_never_larger_than_the_cache(memory, free, settings, window)
 
 def test_threads_are_those_that_the_process_may_use_unless_told():
     assert device_properties(Settings())["INFERENCE_NUM_THREADS"] == module.usable_threads()
-    assert device_properties(Settings(cpu_threads=3))["INFERENCE_NUM_THREADS"] == 3
-
-
-@pytest.mark.parametrize(("tiles", "hint"), [(True, {}), (False, {"INFERENCE_PRECISION_HINT": "f32"})])
-def test_numbers_of_16_bits_are_for_processors_with_tiles_for_them(monkeypatch, tiles, hint):
-    monkeypatch.setattr(module, "_has_bf16_tiles", lambda: tiles)
-    assert device_properties(Settings(cpu_threads=3)) == {"INFERENCE_NUM_THREADS": 3, **hint}
+    assert device_properties(Settings(cpu_threads=3)) == {"INFERENCE_NUM_THREADS": 3}
 
 
 def test_exact_batches_take_no_shortcuts_and_a_cache_as_asked():
